@@ -1,0 +1,241 @@
+package ledger
+
+// Op is one operation on one account: a command after its names have become
+// numbers. Ops are made in entry order and carried out by the books, each book
+// its own in order.
+type Op struct {
+	Account uint32
+	Seq     uint64 // place in the order of all operations
+	slot    int32  // of the command in the entry
+	kind    byte
+
+	report       *report
+	fingerprint  Fingerprint
+	meter        uint32
+	currency     uint32
+	subscription uint32
+	cost         Amount
+	timestamp    int64
+
+	grant     GrantID
+	amount    Amount
+	create    *CreateGrant
+	update    *UpdateGrant
+	scope     scopeNumbers
+	scopeSeen uint32 // the directory's scope epoch
+}
+
+// Output is what a book's share of an entry brought forth. It is reused from
+// entry to entry.
+type Output struct {
+	Records []RecordRef
+	Data    []byte
+	Digest  uint64 // sum of the records' hashes: the same however accounts are sharded
+	rows    []Row
+}
+
+// RecordRef is one record within an Output.
+type RecordRef struct {
+	Account    uint32
+	Seq        uint64
+	Start, End int // in Data
+}
+
+// Reset empties the output.
+func (o *Output) Reset() { o.Records, o.Data, o.Digest = o.Records[:0], o.Data[:0], 0 }
+
+// finish writes the rows collected since the last call, with the event if there
+// is one, as the operation's record. An operation that did nothing leaves none.
+func (o *Output) finish(op *Op, now int64, event *RecordEvent) {
+	if event == nil && len(o.rows) == 0 {
+		return
+	}
+	start := len(o.Data)
+	o.Data = appendRecord(o.Data, now, event, o.rows)
+	o.rows = o.rows[:0]
+	o.Records = append(o.Records, RecordRef{op.Account, op.Seq, start, len(o.Data)})
+	o.Digest += hashBytes(mix(uint64(op.Account), op.Seq), o.Data[start:])
+}
+
+// Apply carries out one operation at the log's time now (Unix nanoseconds) and
+// writes its record to out. Only the book's goroutine may call it.
+func (b *Book) Apply(op *Op, now int64, d *Directory, out *Output) Result {
+	result := Result{Account: op.Account, Seq: op.Seq, Time: now}
+	switch op.kind {
+	case kindReport:
+		b.report(op, now, d, out, &result)
+	case kindCreateGrant:
+		b.createGrant(op, now, d, out, &result)
+	case kindUpdateGrant:
+		b.updateGrant(op, now, d, out, &result)
+	case kindVoidGrant:
+		b.voidGrant(op, now, d, out, &result)
+	case kindSettle:
+		b.settleAccount(op, now, d, out)
+	default:
+		panic("ledger: an operation of unknown kind")
+	}
+	return result
+}
+
+func (b *Book) report(op *Op, now int64, d *Directory, out *Output, result *Result) {
+	pi := b.position(op.Account, op.currency)
+	p := b.positions.at(pi)
+	b.catchUp(pi, op, now, d, out)
+	// Checked before anything moves: a refused event has changed nothing.
+	owed, ok := p.owed.Add(op.cost)
+	if ok {
+		_, ok = p.consumed.Add(owed)
+	}
+	if !ok {
+		result.Code = AmountOverflow
+		out.finish(op, now, nil)
+		return
+	}
+	rest := b.draw(p, op.meter, op.subscription, op.cost, d, out, Row{Own: true})
+	if !rest.IsZero() {
+		p.owed = p.owed.plus(rest)
+		b.addDebt(p, debt{seq: op.Seq, amount: rest, meter: op.meter, subscription: op.subscription})
+	}
+	checkPosition(p)
+	result.Consumed, result.Pending = op.cost.minus(rest), rest
+	out.finish(op, now, &RecordEvent{
+		Meter: op.meter, Currency: op.currency, Subscription: op.subscription, Value: op.report.value, Cost: op.cost,
+		Pending: rest, Timestamp: op.timestamp, Channel: op.report.channel, packed: op.report.packed,
+		identifier: op.report.identifier, Metadata: op.report.metadata, SourceData: op.report.source,
+	})
+}
+
+// draw takes up to cost from the live grants that apply, in order of burn-down,
+// and answers what none covered. Each grant drawn on leaves a copy of row.
+func (b *Book) draw(p *position, meter, subscription uint32, cost Amount, d *Directory, out *Output, row Row) Amount {
+	depleted := false
+	for i := p.live; i != 0 && !cost.IsZero() && !p.balance.IsZero(); {
+		g := b.grants.at(i)
+		i = g.nextLive
+		if g.status != GrantGranted || !b.applies(g, meter, subscription, d) {
+			continue
+		}
+		take := g.remaining.Min(cost)
+		cost = cost.minus(take)
+		g.remaining = g.remaining.minus(take)
+		g.consumed = g.consumed.plus(take)
+		p.balance = p.balance.minus(take)
+		p.consumed = p.consumed.plus(take)
+		if g.remaining.IsZero() {
+			g.status, depleted = GrantDepleted, true
+		}
+		checkGrant(g)
+		row.Type, row.Negative, row.Currency = RowConsumption, true, p.currency
+		row.Grant, row.Amount, row.GrantRemaining, row.Balance = g.ordinal, take, g.remaining, p.balance
+		out.rows = append(out.rows, row)
+	}
+	if depleted {
+		b.sweepLive(p)
+	}
+	return cost
+}
+
+// catchUp brings a position to the log's time: expiry, then activation, then
+// settlement of what is owed, in this order.
+func (b *Book) catchUp(pi uint32, op *Op, now int64, d *Directory, out *Output) {
+	p := b.positions.at(pi)
+	credited := false
+	if p.due != 0 && seconds(now) >= p.due {
+		b.expireDue(p, now, out)
+		credited = b.activateDue(p, now, out)
+		b.sweepLive(p)
+		b.reschedule(pi, p)
+	}
+	if credited || p.scopes != op.scopeSeen {
+		b.settle(p, op, d, out)
+	}
+	checkPosition(p)
+}
+
+func (b *Book) expireDue(p *position, now int64, out *Output) {
+	for i := p.live; i != 0; i = b.grants.at(i).nextLive {
+		if g := b.grants.at(i); g.expires != 0 && seconds(now) >= g.expires {
+			b.forfeit(p, g, GrantExpired, now, out)
+		}
+	}
+}
+
+func (b *Book) activateDue(p *position, now int64, out *Output) (credited bool) {
+	for i := p.live; i != 0; i = b.grants.at(i).nextLive {
+		if g := b.grants.at(i); g.status == GrantPending && seconds(now) >= g.effective {
+			b.activate(p, g, now, out)
+			credited = true
+		}
+	}
+	return credited
+}
+
+// activate makes a pending grant's credit available.
+func (b *Book) activate(p *position, g *grant, now int64, out *Output) {
+	g.status, g.began, g.updated = GrantGranted, seconds(now), now
+	p.reserved = p.reserved.minus(g.remaining)
+	p.balance = p.balance.plus(g.remaining)
+	out.rows = append(out.rows, Row{
+		Type: RowGrant, Currency: p.currency, Grant: g.ordinal, Amount: g.remaining, GrantRemaining: g.remaining,
+		Balance: p.balance,
+	})
+}
+
+// forfeit ends a live grant: what remains of it is lost. A pending grant never
+// was in the balance, so its row moves nothing.
+func (b *Book) forfeit(p *position, g *grant, status GrantStatus, now int64, out *Output) {
+	lost, moved := g.remaining, g.remaining
+	if g.status == GrantPending {
+		p.reserved, moved = p.reserved.minus(lost), Amount{}
+	} else {
+		p.balance = p.balance.minus(lost)
+	}
+	g.remaining, g.forfeited = Amount{}, g.forfeited.plus(lost)
+	p.forfeited = p.forfeited.plus(lost)
+	g.status, g.updated = status, now
+	kind := RowExpiration
+	if status == GrantVoided {
+		kind, g.ended = RowAdjustment, seconds(now)
+	}
+	checkGrant(g)
+	out.rows = append(out.rows, Row{
+		Type: kind, Negative: true, Currency: p.currency, Grant: g.ordinal, Amount: moved, Balance: p.balance,
+	})
+}
+
+// settle pays what is owed from what can be spent, oldest first. A debt to which
+// no grant applies stays in the queue and does not hold up the ones behind it.
+func (b *Book) settle(p *position, op *Op, d *Directory, out *Output) {
+	p.scopes = op.scopeSeen
+	link, last := &p.debtHead, uint32(0)
+	for *link != 0 && !p.balance.IsZero() {
+		i := *link
+		owed := b.debts.at(i)
+		row := Row{EventSeq: owed.seq, Meter: owed.meter, Subscription: owed.subscription}
+		rest := b.draw(p, owed.meter, owed.subscription, owed.amount, d, out, row)
+		p.owed = p.owed.minus(owed.amount.minus(rest))
+		owed.amount = rest
+		if !rest.IsZero() {
+			last, link = i, &owed.next
+			continue
+		}
+		*link = owed.next
+		if p.debtTail == i {
+			p.debtTail = last
+		}
+		*owed = debt{next: b.freeDebt}
+		b.freeDebt = i
+	}
+}
+
+func (b *Book) settleAccount(op *Op, now int64, d *Directory, out *Output) {
+	a := b.lookup(op.Account)
+	if a == nil {
+		return
+	}
+	for i := a.firstPosition; i != 0; i = b.positions.at(i).next {
+		b.catchUp(i, op, now, d, out)
+	}
+	out.finish(op, now, nil)
+}

@@ -1,0 +1,104 @@
+package ledger
+
+import "errors"
+
+// ErrCursor says that a page's After or Before names nothing in the list.
+var ErrCursor = errors.New("cursor names no item of this list")
+
+// Page selects a part of a list. Either Number, or one of After and Before.
+type Page struct {
+	Number    int    // from 1; 0 is 1
+	Size      int    // at least 1
+	After     string // id of an item: the page starts behind it in list order
+	Before    string // id of an item: the page ends in front of it in list order
+	Ascending bool   // oldest first; the usual order is newest first
+}
+
+// Interval is a span of time in Unix seconds, Start inclusive, End exclusive.
+// 0 leaves that side open.
+type Interval struct{ Start, End int64 }
+
+// Contains says whether t (Unix seconds) is within the interval.
+func (i Interval) Contains(t int64) bool {
+	return t >= i.Start && (i.End == 0 || t < i.End)
+}
+
+// MeterFilter selects meters; empty fields select all.
+type MeterFilter struct {
+	Mode      Mode
+	EventName string
+	Query     string // part of name, event name or description, letter case ignored
+}
+
+// CustomerFilter selects customers; empty fields select all.
+type CustomerFilter struct {
+	Mode  Mode
+	ID    string
+	Query string // part of id, name or email, letter case ignored
+}
+
+// GrantFilter selects grants; empty fields select all.
+type GrantFilter struct {
+	Mode         Mode
+	Customer     string
+	Currency     uint32
+	Statuses     []GrantStatus
+	Category     *Category
+	Subscription string   // grants that may pay for this subscription's events
+	Created      Interval // by the time of creation
+	GrantedBy    string   // metadata.granted_by equals it
+	Query        string   // part of name or id, letter case ignored
+}
+
+// EventFilter selects events; empty fields select all.
+type EventFilter struct {
+	Mode         Mode
+	Customer     string
+	Meter        uint32
+	Subscription string
+	Time         Interval // by the events' own time stamps
+	Query        string   // part of the identifier or the customer's id, letter case ignored
+}
+
+// TransactionFilter selects transactions; empty fields select all.
+type TransactionFilter struct {
+	Mode         Mode
+	Customer     string
+	Currency     uint32
+	Grant        GrantID
+	Meter        uint32
+	Source       EventID
+	Subscription string
+	Types        []RowType
+	Created      Interval
+	Query        string // part of the customer's id or the transaction's, letter case ignored
+}
+
+// CurrencyAmount is an amount with its currency.
+type CurrencyAmount struct {
+	Currency uint32
+	Amount   Amount
+}
+
+// EventStat is one interval of a meter's statistics.
+type EventStat struct {
+	Start  int64 // Unix seconds, a multiple of the interval
+	Events int
+	Value  Decimal // sum of the values
+}
+
+// GrantStat sums up the grants of one day, or of all days.
+type GrantStat struct {
+	Day       int64 // days since 1970-01-01 in the caller's time zone
+	Grants    int
+	Granted   Amount
+	Remaining Amount
+	Consumed  Amount
+}
+
+// TransactionTotals sums up consumption.
+type TransactionTotals struct {
+	Quantity Amount
+	Credit   Amount
+	Rows     int
+}
