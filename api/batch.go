@@ -1,0 +1,402 @@
+package api
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+
+	"github.com/valyala/fasthttp"
+
+	"drawdown/engine/ledger"
+)
+
+type batchAnswer struct {
+	Accepted   int           `json:"accepted"`
+	Duplicates int           `json:"duplicates"`
+	Rejected   int           `json:"rejected"`
+	Results    []batchResult `json:"results"`
+}
+
+type batchResult struct {
+	Index          int    `json:"index"`
+	Code           string `json:"code"`
+	Error          string `json:"error,omitempty"`
+	Param          string `json:"param,omitempty"`
+	ID             string `json:"id,omitempty"`
+	CreditConsumed string `json:"credit_consumed,omitempty"`
+	CreditPending  string `json:"credit_pending,omitempty"`
+}
+
+// batch is one batch request on its way. Events are read one after the other in
+// place and become commands at once; of each only its place in the body stays.
+type batch struct {
+	*call
+	text     []byte
+	doc      document
+	commands ledger.Batch
+	items    []batchItem
+	refused  []refusedItem // in the order of items
+}
+
+// batchItem is an event of the request.
+type batchItem struct {
+	start, end uint32 // in the body
+	command    int32  // its place among the commands, or refusedBefore
+}
+
+// refusedBefore marks an item that never became a command.
+const refusedBefore = -1
+
+type refusedItem struct {
+	index int
+	err   *Error
+}
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+// retainedBatch is the largest encoded batch that the pool keeps memory for.
+const retainedBatch = 1 << 20
+
+// createEvents counts many events. Each has its own verdict: a bad one never
+// sinks the others, and the whole can be sent again unchanged.
+func createEvents(c *call) (any, *Error) {
+	all, err := c.wantsAllResults()
+	if err != nil {
+		return nil, err
+	}
+	b := batches.Get().(*batch)
+	*b = batch{call: c, text: c.http.PostBody(), doc: b.doc, commands: b.commands, items: b.items[:0], refused: b.refused[:0]}
+	b.commands.Reset()
+	if err := b.read(); err != nil {
+		c.metrics.malformed.Inc()
+		return nil, err
+	}
+	c.metrics.batches.Observe(float64(len(b.items)))
+	c.metrics.malformed.Add(float64(len(b.refused)))
+	var results []ledger.Result
+	if b.commands.Len() > 0 {
+		if results, err = c.submit(&b.commands); err != nil {
+			c.metrics.failed(err, b.commands.Len())
+			return nil, err // b is not kept: the store may still be reading it
+		}
+	}
+	answer, err := b.answer(results, all)
+	b.release()
+	return answer, err
+}
+
+// wantsAllResults says whether every item shall have its result, or only the
+// rejected ones.
+func (c *call) wantsAllResults() (bool, *Error) {
+	text, err := c.query.text("results")
+	if err != nil {
+		return false, err
+	}
+	if text != "" && text != "all" && text != "rejected" {
+		return false, invalid("results", "must be all or rejected")
+	}
+	return text == "all", nil
+}
+
+func (b *batch) release() {
+	b.call, b.text = nil, nil
+	b.doc.reset(nil)
+	clear(b.refused)
+	if b.commands.Size() <= retainedBatch && cap(b.doc.nodes) <= retainedNodes {
+		batches.Put(b)
+	}
+}
+
+// read reads the body in one of its three forms: a JSON array, an object that
+// holds one under "events", or one event a line.
+func (b *batch) read() *Error {
+	contentType, _, _ := bytes.Cut(b.http.Request.Header.ContentType(), []byte(";"))
+	switch string(bytes.ToLower(bytes.TrimSpace(contentType))) {
+	case "application/x-ndjson", "application/ndjson", "application/jsonl":
+		return b.readLines()
+	}
+	b.doc.reset(b.text)
+	pos := b.doc.space(0)
+	var end int
+	var err *Error
+	switch b.doc.peek(pos) {
+	case '[':
+		end, err = b.readArray(pos)
+	case '{':
+		end, err = b.readEnvelope(pos)
+	default:
+		return badRequest("invalid_json", "body", "must be an array of events, an object that holds one, or one event a line")
+	}
+	if err != nil {
+		return err
+	}
+	b.doc.reset(b.text)
+	if end = b.doc.space(end); end != len(b.text) {
+		return b.doc.fail(end, "there is something behind the value").syntax.under("body")
+	}
+	return nil
+}
+
+func (b *batch) readLines() *Error {
+	for start := 0; start < len(b.text); {
+		end, next := len(b.text), len(b.text)
+		if i := bytes.IndexByte(b.text[start:], '\n'); i >= 0 {
+			end, next = start+i, start+i+1
+		}
+		line := bytes.TrimRight(b.text[start:end], "\r \t")
+		if len(line) > 0 {
+			fault := b.doc.parse(line)
+			if err := b.take(start, start+len(line), fault); err != nil {
+				return err
+			}
+		}
+		start = next
+	}
+	return nil
+}
+
+// readArray reads the events of the array at pos.
+func (b *batch) readArray(pos int) (end int, err *Error) {
+	d := &b.doc
+	if pos = d.space(pos + 1); d.peek(pos) == ']' {
+		return pos + 1, nil
+	}
+	for {
+		end, fault, syntax := d.next(b.text, pos)
+		if syntax != nil {
+			return 0, syntax.under("body")
+		}
+		if err := b.take(pos, end, fault); err != nil {
+			return 0, err
+		}
+		pos = d.space(end)
+		switch d.peek(pos) {
+		case ',':
+			pos = d.space(pos + 1)
+		case ']':
+			return pos + 1, nil
+		default:
+			return 0, d.fail(pos, "a comma or the end of the array is missing").syntax.under("body")
+		}
+	}
+}
+
+// readEnvelope reads the object at pos. The mode may stand in it behind the
+// events, so that these are passed over first.
+func (b *batch) readEnvelope(pos int) (end int, err *Error) {
+	d := &b.doc
+	d.reset(b.text)
+	eventsAt, eventsEnd, keys := 0, 0, make(map[string]bool, 2)
+	if pos = d.space(pos + 1); d.peek(pos) == '}' {
+		return 0, required("events")
+	}
+	for {
+		key, behind, err := b.envelopeKey(pos, keys)
+		if err != nil {
+			return 0, err
+		}
+		pos = behind
+		switch {
+		case key == "events" && d.peek(pos) == '[':
+			eventsAt = pos
+			if pos = skipArray(b.text, pos); pos < 0 {
+				return 0, d.fail(eventsAt, "an array has no end").syntax.under("body")
+			}
+			eventsEnd = pos
+		case key == "events":
+			return 0, badRequest(codeInvalidType, "events", "must be an array")
+		default:
+			if pos, err = b.envelopeValue(key, pos); err != nil {
+				return 0, err
+			}
+		}
+		pos = d.space(pos)
+		if d.peek(pos) == '}' {
+			break
+		}
+		if d.peek(pos) != ',' {
+			return 0, d.fail(pos, "a comma or the end of the object is missing").syntax.under("body")
+		}
+		pos = d.space(pos + 1)
+	}
+	if eventsAt == 0 {
+		return 0, required("events")
+	}
+	end = pos + 1
+	behind, err := b.readArray(eventsAt)
+	if err != nil {
+		return 0, err
+	}
+	if behind != eventsEnd {
+		return 0, d.fail(behind, "the array ends in two places").syntax.under("body")
+	}
+	return end, nil
+}
+
+// envelopeKey reads a key of the envelope and the colon behind it.
+func (b *batch) envelopeKey(pos int, keys map[string]bool) (key string, end int, err *Error) {
+	d := &b.doc
+	d.reset(b.text)
+	if d.peek(pos) != '"' {
+		return "", 0, d.fail(pos, "a key in double quotes is missing").syntax.under("body")
+	}
+	if end = d.text(pos); end < 0 {
+		return "", 0, d.syntax.under("body")
+	}
+	if d.fault != nil {
+		return "", 0, d.fault.under("body")
+	}
+	key = string(d.bytes(0))
+	if _, err := indexName([]string{"events", "livemode"}, []byte(key)); err != nil {
+		return "", 0, err
+	}
+	if keys[key] {
+		return "", 0, badRequest("duplicate_key", "body", fmt.Sprintf("has the key %.64q twice", key))
+	}
+	if len(keys) == maxEnvelopeKeys {
+		return "", 0, badRequest(codeTooLong, "body", fmt.Sprintf("has more than %d keys beside its events", maxEnvelopeKeys-1))
+	}
+	keys[key] = true
+	if end = d.space(end); d.peek(end) != ':' {
+		return "", 0, d.fail(end, "a colon is missing").syntax.under("body")
+	}
+	return key, d.space(end + 1), nil
+}
+
+// envelopeValue reads a value that is not the events.
+func (b *batch) envelopeValue(key string, pos int) (end int, err *Error) {
+	end, fault, syntax := b.doc.next(b.text, pos)
+	switch {
+	case syntax != nil:
+		return 0, syntax.under("body")
+	case fault != nil:
+		return 0, fault.under("body")
+	case key == "livemode":
+		return end, b.bodyMode(b.doc.root())
+	}
+	return end, nil
+}
+
+// skipArray is the position behind the array at pos, or -1. It looks at brackets
+// and quotes only: what is between them is read later.
+func skipArray(text []byte, pos int) int {
+	depth, quoted := 0, false
+	for i := pos; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[' || c == '{':
+			depth++
+		case c == ']' || c == '}':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return -1
+}
+
+// take makes a command of the event that the document holds, or refuses it.
+func (b *batch) take(start, end int, fault *Error) *Error {
+	if len(b.items) == maxBatchEvents {
+		return &Error{
+			Status: fasthttp.StatusRequestEntityTooLarge, Code: codeTooLarge, Param: "events",
+			Problem: fmt.Sprintf("are more than %d", maxBatchEvents),
+		}
+	}
+	item := batchItem{start: uint32(start), end: uint32(end), command: refusedBefore}
+	err := fault
+	if err == nil {
+		var report ledger.Report
+		if report, err = decodeEvent(&b.doc, b.mode, b.modeKnown); err == nil {
+			report.Channel = ledger.ViaBatch
+			item.command = int32(b.commands.Len())
+			b.commands.Add(&report)
+		}
+	}
+	if err != nil {
+		b.refused = append(b.refused, refusedItem{len(b.items), err})
+	}
+	b.items = append(b.items, item)
+	return nil
+}
+
+// answer sums up the verdicts, in the order of the items.
+func (b *batch) answer(results []ledger.Result, all bool) (*batchAnswer, *Error) {
+	a := &batchAnswer{Results: []batchResult{}}
+	if all {
+		a.Results = make([]batchResult, 0, len(b.items))
+	}
+	refused := b.refused
+	for i, item := range b.items {
+		if item.command == refusedBefore {
+			a.reject(i, refused[0].err)
+			refused = refused[1:]
+			continue
+		}
+		result := &results[item.command]
+		switch {
+		case result.Code == ledger.Duplicate:
+			differs, err := b.compareAgain(item, result)
+			if err != nil {
+				return nil, err
+			}
+			if differs != nil {
+				b.metrics.conflict.Inc()
+				a.reject(i, differs)
+				continue
+			}
+			a.Duplicates++
+		case result.Code.Refused():
+			b.metrics.verdict(result.Code)
+			a.reject(i, refusal(result.Code, eventFields))
+			continue
+		default:
+			a.Accepted++
+		}
+		b.metrics.verdict(result.Code)
+		if all {
+			a.Results = append(a.Results, counted(i, result))
+		}
+	}
+	return a, nil
+}
+
+func (a *batchAnswer) reject(index int, err *Error) {
+	a.Rejected++
+	named := err.under(fmt.Sprintf("events[%d]", index))
+	a.Results = append(a.Results, batchResult{Index: index, Code: err.Code, Error: named.Error(), Param: named.Param})
+}
+
+func counted(index int, r *ledger.Result) batchResult {
+	result := batchResult{Index: index, Code: r.Code.String(), ID: r.Event().String()}
+	if r.Code == ledger.OK {
+		result.CreditConsumed, result.CreditPending = r.Consumed.String(), r.Pending.String()
+	}
+	return result
+}
+
+// compareAgain reads a repeated event once more and says in which field it
+// differs from the first event that had its identifier.
+func (b *batch) compareAgain(item batchItem, result *ledger.Result) (differs, err *Error) {
+	if err := b.doc.parse(b.text[item.start:item.end]); err != nil {
+		return nil, err // cannot be: it was read before
+	}
+	report, err := decodeEvent(&b.doc, b.mode, b.modeKnown)
+	if err != nil {
+		return nil, err
+	}
+	// An event may tell a mode of its own; the call's is put back behind it.
+	if mode := b.mode; report.Mode != mode {
+		b.setMode(report.Mode == ledger.Live)
+		defer b.setMode(mode == ledger.Live)
+	}
+	first, err := b.firstEvent(result)
+	if err != nil {
+		return nil, err
+	}
+	return b.compare(&report, &first), nil
+}
