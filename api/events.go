@@ -153,15 +153,11 @@ func (c *call) compare(r *ledger.Report, first *ledger.Event) *Error {
 		return conflict("payload.customer_id")
 	case !r.Value.Equal(first.Value):
 		return conflict("payload.value")
-	case r.HasTimestamp && r.Timestamp != first.Timestamp && !defaultedTimestamp(first):
+	case r.HasTimestamp && r.Timestamp != first.Timestamp && first.HasTimestamp:
 		return conflict("timestamp")
 	}
 	return nil
 }
-
-// defaultedTimestamp says whether an event seems to have come without a time
-// stamp of its own: it then has the log's.
-func defaultedTimestamp(e *ledger.Event) bool { return e.Timestamp == seconds(e.Created) }
 
 func conflict(param string) *Error {
 	return &Error{
@@ -318,7 +314,7 @@ func (c *call) granularity() (interval int64, layout string, err *Error) {
 }
 
 func getEventStats(c *call) (any, *Error) {
-	f, meter, err := c.eventStatsFilter()
+	f, err := c.eventStatsFilter()
 	if err != nil {
 		return nil, err
 	}
@@ -329,43 +325,35 @@ func getEventStats(c *call) (any, *Error) {
 	if (f.Time.End-f.Time.Start)/interval > maxStatRows {
 		return nil, invalid("end", "is too far from start for this granularity")
 	}
-	currency, ok := c.view.CurrencyNumber(meter.Currency)
-	if !ok {
-		return nil, errInternal
-	}
 	stats, readErr := c.view.EventStats(c.ctx, f, interval)
 	if readErr != nil {
 		return nil, c.readFailed(readErr)
 	}
 	answer := &eventStatsAnswer{Count: len(stats), List: make([]eventStatAnswer, 0, len(stats))}
 	for _, stat := range stats {
-		total, unitErr := stat.Value.Units(currency.Decimals)
-		if unitErr != nil {
-			return nil, c.readFailed(unitErr)
-		}
 		answer.List = append(answer.List, eventStatAnswer{
 			Date: time.Unix(stat.Start, 0).UTC().Format(layout), Timestamp: strconv.FormatInt(stat.Start, 10),
-			EventCount: stat.Events, TotalValue: total.String(),
+			EventCount: stat.Events, TotalValue: stat.Value.String(),
 		})
 	}
 	return answer, nil
 }
 
-func (c *call) eventStatsFilter() (f ledger.EventFilter, meter ledger.Meter, err *Error) {
+func (c *call) eventStatsFilter() (f ledger.EventFilter, err *Error) {
 	id, err := c.query.id("meter_id", idRule)
 	if err != nil {
-		return f, meter, err
+		return f, err
 	}
 	meter, ok := c.view.Meter(c.mode, id)
 	if !ok {
-		return f, meter, notFound("meter_id", "names no meter")
+		return f, notFound("meter_id", "names no meter")
 	}
 	f = ledger.EventFilter{Mode: c.mode, Meter: meter.Number}
 	if f.Time, err = c.requiredInterval("start", "end"); err != nil {
-		return f, meter, err
+		return f, err
 	}
 	f.Customer, err = c.query.id("customer_id", optionalIDRule)
-	return f, meter, err
+	return f, err
 }
 
 // getPendingAmount answers what events still owe, by currency.
@@ -391,8 +379,8 @@ func getPendingAmount(c *call) (any, *Error) {
 		return nil, c.readFailed(readErr)
 	}
 	for _, a := range amounts {
-		if !a.Amount.IsZero() {
-			answer[ledger.CurrencyID(a.Currency)] = a.Amount.String()
+		if !a.Total.IsZero() {
+			answer[ledger.CurrencyID(a.Currency)] = a.Total.String()
 		}
 	}
 	return answer, nil

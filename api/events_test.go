@@ -143,7 +143,7 @@ func TestEventRepeated(t *testing.T) {
 		r.refused(post, "/api/meter-events", c.body, 409, codeConflict, c.param)
 	}
 	// The first event came without a time stamp: there is nothing to differ from.
-	r.event.Timestamp = logSecond
+	r.event.HasTimestamp = false
 	r.ok(post, "/api/meter-events", stamped("5"))
 
 	r.readErr = ErrUnavailable

@@ -64,7 +64,7 @@ func newFake() *fake {
 		},
 		event: ledger.Event{
 			ID: event, Identifier: "id-1", Meter: 3, Customer: "cus_a", Currency: 5, Value: ledger.Decimal{Coef: ledger.NewAmount(15), Scale: 1},
-			Cost: ledger.NewAmount(150), Consumed: ledger.NewAmount(150), Timestamp: logSecond - 10, Created: logTime, Processed: logTime,
+			Cost: ledger.NewAmount(150), Consumed: ledger.NewAmount(150), Timestamp: logSecond - 10, HasTimestamp: true, Created: logTime, Processed: logTime,
 		},
 		row: ledger.Transaction{
 			ID: ledger.TransactionID{Account: 7, Seq: 42}, Type: ledger.RowConsumption, Customer: "cus_a", Currency: 5, Grant: grant,
@@ -151,7 +151,7 @@ func (f *fake) Grants(_ context.Context, filter ledger.GrantFilter, p ledger.Pag
 }
 func (f *fake) GrantStats(_ context.Context, filter ledger.GrantFilter, offset int64) ([]ledger.GrantStat, error) {
 	f.filter, f.offset = filter, offset
-	one := ledger.NewAmount(100)
+	one := ledger.TotalOf(ledger.NewAmount(100))
 	return []ledger.GrantStat{
 		{Day: 19675, Grants: 1, Granted: one, Remaining: one},
 		{Day: 19676, Grants: 2, Granted: one, Consumed: one},
@@ -163,8 +163,8 @@ func (f *fake) Summary(_ context.Context, _ ledger.Mode, customer, _ string) ([]
 	}
 	return []ledger.BalanceSummary{{Currency: 5, Total: ledger.NewAmount(1000), Remaining: ledger.NewAmount(990), Grants: 1}}, f.readErr
 }
-func (f *fake) Pending(context.Context, ledger.Mode, string, uint32, string) ([]ledger.CurrencyAmount, error) {
-	return []ledger.CurrencyAmount{{Currency: 5, Amount: ledger.NewAmount(77)}}, f.readErr
+func (f *fake) Pending(context.Context, ledger.Mode, string, uint32, string) ([]ledger.CurrencyTotal, error) {
+	return []ledger.CurrencyTotal{{Currency: 5, Total: ledger.TotalOf(ledger.NewAmount(77))}}, f.readErr
 }
 func (f *fake) Holders(_ context.Context, _ ledger.Mode, _ uint32, p ledger.Page) ([]ledger.Holder, int, error) {
 	f.page = p
@@ -181,7 +181,7 @@ func (f *fake) Events(_ context.Context, filter ledger.EventFilter, p ledger.Pag
 func (f *fake) EventStats(_ context.Context, filter ledger.EventFilter, interval int64) ([]ledger.EventStat, error) {
 	f.filter, f.offset = filter, interval
 	start := logSecond / interval * interval
-	return []ledger.EventStat{{Start: start, Events: 2, Value: ledger.Decimal{Coef: ledger.NewAmount(15), Scale: 1}}}, f.readErr
+	return []ledger.EventStat{{Start: start, Events: 2, Value: ledger.TotalOf(ledger.NewAmount(150))}}, f.readErr
 }
 func (f *fake) Transaction(_ context.Context, _ ledger.Mode, id ledger.TransactionID) (ledger.Transaction, bool, error) {
 	return f.row, id == f.row.ID, f.readErr
@@ -192,7 +192,7 @@ func (f *fake) Transactions(_ context.Context, filter ledger.TransactionFilter, 
 }
 func (f *fake) TransactionTotals(_ context.Context, filter ledger.TransactionFilter) (ledger.TransactionTotals, error) {
 	f.filter = filter
-	return ledger.TransactionTotals{Quantity: ledger.NewAmount(150), Credit: ledger.NewAmount(150), Rows: 1}, f.readErr
+	return ledger.TransactionTotals{Drawn: ledger.TotalOf(ledger.NewAmount(150)), Rows: 1}, f.readErr
 }
 
 // encode is a command as a store receives it.

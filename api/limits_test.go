@@ -17,7 +17,8 @@ func TestTextLimits(t *testing.T) {
 	wide := func(n int) string { return quoted(strings.Repeat("ü", n)) } // counts as n characters, 2n bytes
 	metadata := func(n int) string { return `{"a":"` + strings.Repeat("b", n-len(`{"a":""}`)) + `"}` }
 	list := func(n int) string { return "[" + strings.TrimSuffix(strings.Repeat(`"p",`, n), ",") + "]" }
-	number := func(n int) string { return quoted("0." + strings.Repeat("0", n-2)) }
+	// 1, written with n characters.
+	number := func(n int) string { return quoted(fmt.Sprintf("0.%s1e%02d", strings.Repeat("0", n-6), n-5)) }
 	event := func(from string) func(string) string {
 		return func(text string) string { return strings.Replace(goodEvent, from, text, 1) }
 	}

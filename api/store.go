@@ -64,7 +64,7 @@ type View interface {
 	// left out.
 	Summary(ctx context.Context, mode ledger.Mode, customer, subscription string) ([]ledger.BalanceSummary, error)
 	// Pending sums up what events still owe; empty arguments select all.
-	Pending(ctx context.Context, mode ledger.Mode, customer string, currency uint32, subscription string) ([]ledger.CurrencyAmount, error)
+	Pending(ctx context.Context, mode ledger.Mode, customer string, currency uint32, subscription string) ([]ledger.CurrencyTotal, error)
 	Holders(ctx context.Context, mode ledger.Mode, currency uint32, p ledger.Page) ([]ledger.Holder, int, error)
 	Event(ctx context.Context, mode ledger.Mode, id ledger.EventID) (ledger.Event, bool, error)
 	Events(ctx context.Context, f ledger.EventFilter, p ledger.Page) ([]ledger.Event, int, error)

@@ -188,7 +188,7 @@ func getTransactionSummary(c *call) (any, *Error) {
 		}
 	}
 	answer := &transactionSummaryAnswer{
-		TotalQuantity: totals.Quantity.String(), TotalCreditAmount: totals.Credit.String(), TransactionCount: totals.Rows,
+		TotalQuantity: totals.Net(), TotalCreditAmount: totals.Net(), TransactionCount: totals.Rows,
 	}
 	sent := func(name string) *string {
 		text, _ := c.query.text(name)

@@ -8,17 +8,21 @@ import "slices"
 //
 //	account --- position (one per currency) --- live grants, in the order in which they are drawn on
 //	   |                 '--------------------- debts, oldest first
-//	   '------- all grants, newest first
+//	   |------- all grants, newest first
+//	   '------- levels, of meters that report levels
 type Book struct {
 	shard, shards uint32
 
-	accounts  arena[account] // index: customer number / shards + 1
-	positions arena[position]
-	grants    arena[grant]
-	debts     arena[debt]
-	freeDebt  uint32 // list of debts to use again
-	text      textArena
-	schedule  schedule
+	accounts   arena[account] // index: customer number / shards + 1
+	positions  arena[position]
+	grants     arena[grant]
+	debts      arena[debt]
+	freeDebt   uint32 // list of debts to use again
+	levels     arena[level]
+	takings    arena[taking]
+	freeTaking uint32
+	text       textArena
+	schedule   schedule
 }
 
 // account is all that one customer holds.
@@ -26,6 +30,7 @@ type account struct {
 	firstPosition uint32
 	lastGrant     uint32
 	grants        uint32 // how many there are; the next ordinal is one more
+	firstLevel    uint32
 }
 
 // position is what one account holds and owes in one currency.
@@ -225,8 +230,9 @@ func earlier(a, b int64) int64 {
 	return a
 }
 
-// applies says whether a grant may pay for an event of the meter and subscription.
-func (b *Book) applies(g *grant, meter, subscription uint32, d *Directory) bool {
+// applies says whether a grant may pay for an event of the meter and subscription,
+// by the subscription's prices at the epoch.
+func (b *Book) applies(g *grant, meter, subscription, epoch uint32, d *Directory) bool {
 	if !g.scoped {
 		return true
 	}
@@ -234,15 +240,15 @@ func (b *Book) applies(g *grant, meter, subscription uint32, d *Directory) bool 
 	if len(scope.meters) > 0 && !slices.Contains(scope.meters, meter) {
 		return false
 	}
-	return scope.paysPricesOf(subscription, d)
+	return scope.paysPricesOf(subscription, epoch, d)
 }
 
 // paysPricesOf says whether the scope's prices allow the subscription's events.
-func (s *scopeNumbers) paysPricesOf(subscription uint32, d *Directory) bool {
+func (s *scopeNumbers) paysPricesOf(subscription, epoch uint32, d *Directory) bool {
 	if len(s.prices) == 0 {
 		return true
 	}
-	for _, price := range d.subscriptionPrices[subscription] {
+	for _, price := range d.pricesAt(epoch, subscription) {
 		if slices.Contains(s.prices, price) {
 			return true
 		}

@@ -76,7 +76,7 @@ func (b *Book) paysFor(g *grant, subscription uint32, d *Directory) bool {
 		return true
 	}
 	scope := b.texts(g).scope
-	return scope.paysPricesOf(subscription, d)
+	return scope.paysPricesOf(subscription, d.scopeEpoch, d)
 }
 
 func (f *GrantFilter) selectsTexts(v *Grant) bool {

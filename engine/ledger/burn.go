@@ -14,7 +14,8 @@ type Op struct {
 	meter        uint32
 	currency     uint32
 	subscription uint32
-	cost         Amount
+	cost         Amount // of a level: the level itself
+	isLevel      bool
 	timestamp    int64
 
 	grant     GrantID
@@ -82,8 +83,13 @@ func (b *Book) report(op *Op, now int64, d *Directory, out *Output, result *Resu
 	pi := b.position(op.Account, op.currency)
 	p := b.positions.at(pi)
 	b.catchUp(pi, op, now, d, out)
+	cost, fall, li := op.cost, Amount{}, uint32(0)
+	if op.isLevel {
+		li = b.level(op.Account, op.meter)
+		cost, fall = b.levels.at(li).change(op)
+	}
 	// Checked before anything moves: a refused event has changed nothing.
-	owed, ok := p.owed.Add(op.cost)
+	owed, ok := p.owed.Add(cost)
 	if ok {
 		_, ok = p.consumed.Add(owed)
 	}
@@ -92,28 +98,43 @@ func (b *Book) report(op *Op, now int64, d *Directory, out *Output, result *Resu
 		out.finish(op, now, nil)
 		return
 	}
-	rest := b.draw(p, op.meter, op.subscription, op.cost, d, out, Row{Own: true})
+	use := use{meter: op.meter, subscription: op.subscription, level: li}
+	rest := b.draw(p, use, cost, d, out, Row{Own: true})
 	if !rest.IsZero() {
 		p.owed = p.owed.plus(rest)
 		b.addDebt(p, debt{seq: op.Seq, amount: rest, meter: op.meter, subscription: op.subscription})
 	}
+	if op.isLevel {
+		b.levels.at(li).set(op)
+		if !fall.IsZero() {
+			b.giveBack(pi, li, fall, op, now, d, out)
+		}
+	}
 	checkPosition(p)
-	result.Consumed, result.Pending = op.cost.minus(rest), rest
+	result.Consumed, result.Pending = cost.minus(rest), rest
 	out.finish(op, now, &RecordEvent{
-		Meter: op.meter, Currency: op.currency, Subscription: op.subscription, Value: op.report.value, Cost: op.cost,
-		Pending: rest, Timestamp: op.timestamp, Channel: op.report.channel, packed: op.report.packed,
-		identifier: op.report.identifier, Metadata: op.report.metadata, SourceData: op.report.source,
+		Meter: op.meter, Currency: op.currency, Subscription: op.subscription, Value: op.report.value, Cost: cost,
+		Pending: rest, Timestamp: op.timestamp, HasTimestamp: op.report.hasTimestamp, Channel: op.report.channel,
+		packed: op.report.packed, identifier: op.report.identifier, Metadata: op.report.metadata,
+		SourceData: op.report.source,
 	})
 }
 
+// use is what credit is drawn for.
+type use struct {
+	meter, subscription uint32
+	level               uint32 // index of the level that remembers what was taken; 0 if none does
+}
+
 // draw takes up to cost from the live grants that apply, in order of burn-down,
-// and answers what none covered. Each grant drawn on leaves a copy of row.
-func (b *Book) draw(p *position, meter, subscription uint32, cost Amount, d *Directory, out *Output, row Row) Amount {
+// and answers what none covered. Each grant drawn on leaves a copy of row. The
+// position has caught up with the operation: its scope epoch is the operation's.
+func (b *Book) draw(p *position, u use, cost Amount, d *Directory, out *Output, row Row) Amount {
 	depleted := false
 	for i := p.live; i != 0 && !cost.IsZero() && !p.balance.IsZero(); {
-		g := b.grants.at(i)
+		gi, g := i, b.grants.at(i)
 		i = g.nextLive
-		if g.status != GrantGranted || !b.applies(g, meter, subscription, d) {
+		if g.status != GrantGranted || !b.applies(g, u.meter, u.subscription, p.scopes, d) {
 			continue
 		}
 		take := g.remaining.Min(cost)
@@ -124,6 +145,9 @@ func (b *Book) draw(p *position, meter, subscription uint32, cost Amount, d *Dir
 		p.consumed = p.consumed.plus(take)
 		if g.remaining.IsZero() {
 			g.status, depleted = GrantDepleted, true
+		}
+		if u.level != 0 {
+			b.take(u.level, gi, take)
 		}
 		checkGrant(g)
 		row.Type, row.Negative, row.Currency = RowConsumption, true, p.currency
@@ -213,7 +237,8 @@ func (b *Book) settle(p *position, op *Op, d *Directory, out *Output) {
 		i := *link
 		owed := b.debts.at(i)
 		row := Row{EventSeq: owed.seq, Meter: owed.meter, Subscription: owed.subscription}
-		rest := b.draw(p, owed.meter, owed.subscription, owed.amount, d, out, row)
+		u := use{owed.meter, owed.subscription, b.findLevel(p.account, owed.meter)}
+		rest := b.draw(p, u, owed.amount, d, out, row)
 		p.owed = p.owed.minus(owed.amount.minus(rest))
 		owed.amount = rest
 		if !rest.IsZero() {

@@ -62,16 +62,6 @@ func (b *Book) addTotals(number uint32, t *Totals) {
 	t.Add(&one)
 }
 
-// Totals sums up the accounts with the numbers from first to last.
-func (b *Book) Totals(first, last uint32) (t Totals) {
-	for number := first; number <= last; number++ {
-		if number%b.shards == b.shard {
-			b.addTotals(number, &t)
-		}
-	}
-	return t
-}
-
 // CheckAccount walks one account and holds it against I3: every grant on its own,
 // every position against its grants and its debts. The error names the first
 // violation.
@@ -98,6 +88,9 @@ func (b *Book) CheckAccount(number uint32) error {
 	if count != a.grants {
 		return fmt.Errorf("I3: account %d: %d grants, %d expected", number, count, a.grants)
 	}
+	if err := b.checkLevels(number, a); err != nil {
+		return fmt.Errorf("I3: account %d, %w", number, err)
+	}
 	for i := a.firstPosition; i != 0; i = b.positions.at(i).next {
 		sum := sums[i]
 		if sum == nil {
@@ -108,6 +101,39 @@ func (b *Book) CheckAccount(number uint32) error {
 		}
 	}
 	return nil
+}
+
+// checkLevels holds every level against what it took and what it owes, and every
+// grant against what levels took from it.
+func (b *Book) checkLevels(number uint32, a *account) error {
+	taken := map[uint32]Amount{}
+	for i := a.firstLevel; i != 0; i = b.levels.at(i).next {
+		l := b.levels.at(i)
+		sum, ok := b.owedFor(a, l.meter), true
+		for ti := l.takings; ti != 0 && ok; ti = b.takings.at(ti).below {
+			t := b.takings.at(ti)
+			if sum, ok = sum.Add(t.amount); ok {
+				taken[t.grant], ok = taken[t.grant].Add(t.amount)
+			}
+			ok = ok && !b.grants.at(t.grant).consumed.Less(taken[t.grant])
+		}
+		if !ok || sum != l.value {
+			return fmt.Errorf("meter %d: the level %v is not what it took and owes", l.meter, l.value)
+		}
+	}
+	return nil
+}
+
+// owedFor is what the account owes for a meter.
+func (b *Book) owedFor(a *account, meter uint32) (sum Amount) {
+	for i := a.firstPosition; i != 0; i = b.positions.at(i).next {
+		for di := b.positions.at(i).debtHead; di != 0; di = b.debts.at(di).next {
+			if d := b.debts.at(di); d.meter == meter {
+				sum, _ = sum.Add(d.amount)
+			}
+		}
+	}
+	return sum
 }
 
 // sound is I3 of one grant, and that its status agrees with its amounts.

@@ -39,6 +39,9 @@ func appendAmount(dst []byte, a Amount) []byte {
 }
 
 func appendDecimal(dst []byte, d Decimal) []byte {
+	if d.Scale > MaxDecimals {
+		panic("ledger: a number with too many decimals")
+	}
 	return appendAmount(append(dst, d.Scale), d.Coef)
 }
 

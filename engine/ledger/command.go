@@ -162,7 +162,9 @@ type Batch struct {
 	ends []int
 }
 
-// Add appends a command.
+// Add appends a command. It panics on one that every node would have to refuse as
+// damage (a negative time, a priority or a scale out of range): in the log it would
+// stop them all.
 func (b *Batch) Add(c Command) {
 	b.data = c.appendTo(b.data)
 	b.ends = append(b.ends, len(b.data))

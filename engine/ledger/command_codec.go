@@ -300,6 +300,9 @@ func (c *PutCustomer) decode(body []byte) error {
 }
 
 func (c *CreateGrant) appendTo(dst []byte) []byte {
+	if c.EffectiveAt < 0 || c.ExpiresAt < 0 || c.Priority > MaxPriority {
+		panic("ledger: a grant with a time or priority out of range")
+	}
 	w := fieldWriter{append(dst, kindCreateGrant)}
 	w.number(1, uint64(c.Mode))
 	w.text(2, c.Customer)

@@ -72,6 +72,8 @@ func parseMantissa(s string) (coef Amount, scale int, rest string, err error) {
 	switch {
 	case i == 0, point == 0, point == i-1:
 		return Amount{}, 0, "", ErrNumber
+	case s[0] == '0' && i > 1 && point != 1: // a zero in front, which an echo would drop
+		return Amount{}, 0, "", ErrNumber
 	case point >= 0:
 		scale = i - point - 1
 	}
@@ -107,44 +109,33 @@ func parseExponent(s string) (int, error) {
 	return sign * n, nil
 }
 
-// normalize brings coef / 10^scale to a scale within 0 to MaxDecimals without
-// changing its value, or says why it cannot.
+// normalize brings coef / 10^scale to a scale within 0 to MaxDecimals. Digits that
+// were written behind the point count as decimals, zeros too: they are never cut.
 func normalize(coef Amount, scale int) (Decimal, error) {
-	if coef.IsZero() {
-		return Decimal{Scale: uint8(max(0, min(scale, MaxDecimals)))}, nil
+	if scale > MaxDecimals {
+		return Decimal{}, ErrPrecision
 	}
-	for ; scale < 0; scale++ {
+	for ; scale < 0 && !coef.IsZero(); scale++ {
 		var ok bool
 		if coef, ok = coef.mul64(10); !ok {
 			return Decimal{}, ErrOverflow
 		}
 	}
-	for ; scale > MaxDecimals; scale-- {
-		q, r := coef.divmod64(10)
-		if r != 0 {
-			return Decimal{}, ErrPrecision
-		}
-		coef = q
-	}
-	return Decimal{coef, uint8(scale)}, nil
+	return Decimal{coef, uint8(max(0, scale))}, nil
 }
 
 // Units is d in the smallest unit of a currency with the given decimals.
-// ErrPrecision when d has more of them, ErrOverflow from 2^127 on.
+// ErrPrecision when d is written with more of them, ErrOverflow from 2^127 on.
 func (d Decimal) Units(decimals uint8) (Amount, error) {
+	if d.Scale > decimals {
+		return Amount{}, ErrPrecision
+	}
 	a := d.Coef
 	for s := d.Scale; s < decimals; s++ {
 		var ok bool
 		if a, ok = a.mul64(10); !ok {
 			return Amount{}, ErrOverflow
 		}
-	}
-	for s := d.Scale; s > decimals; s-- {
-		q, r := a.divmod64(10)
-		if r != 0 {
-			return Amount{}, ErrPrecision
-		}
-		a = q
 	}
 	return a, nil
 }
@@ -181,22 +172,4 @@ func (d Decimal) String() string {
 // zeros at the end of its fraction: 99050 at 2 decimals is "990.5".
 func (a Amount) Tokens(decimals uint8) string {
 	return Decimal{a, decimals}.trim().String()
-}
-
-// Add is d + e, exactly; ErrOverflow when it cannot be represented.
-func (d Decimal) Add(e Decimal) (Decimal, error) {
-	scale := max(d.Scale, e.Scale)
-	a, err := d.Units(scale)
-	if err != nil {
-		return Decimal{}, err
-	}
-	b, err := e.Units(scale)
-	if err != nil {
-		return Decimal{}, err
-	}
-	sum, ok := a.Add(b)
-	if !ok {
-		return Decimal{}, ErrOverflow
-	}
-	return Decimal{sum, scale}, nil
 }

@@ -29,6 +29,16 @@ type Directory struct {
 	// scopeEpoch counts the changes to subscriptionPrices: a change may make a
 	// grant applicable to what is owed already.
 	scopeEpoch uint32
+	// replaced is what the entry at hand changed in subscriptionPrices: names are
+	// resolved before the books begin, but an operation must see the prices as they
+	// were at its own place in the entry.
+	replaced []replacedPrices
+}
+
+// replacedPrices is what a subscription's prices were before an epoch.
+type replacedPrices struct {
+	epoch, subscription uint32
+	prices              []uint32
 }
 
 // customerDetails is what few customers have.
@@ -43,6 +53,14 @@ func newDirectory() *Directory {
 		eventNames:         [2]map[string]uint32{{}, {}},
 		details:            map[uint32]customerDetails{},
 		subscriptionPrices: map[uint32][]uint32{},
+	}
+}
+
+// seed makes the tables of names unpredictable to callers. It comes from the log's
+// key, before the first name.
+func (d *Directory) seed(key *[16]byte) {
+	for _, n := range []*names{&d.customers, &d.subscriptions, &d.prices} {
+		n.seed = le64(key[:8]) ^ le64(key[8:])
 	}
 }
 
@@ -183,24 +201,36 @@ func (d *Directory) setSubscription(c *SetSubscription) {
 		n, _ := intern(&d.prices, c.Mode, price)
 		prices = append(prices, n)
 	}
-	d.subscriptionPrices[number] = prices
 	d.scopeEpoch++
+	d.replaced = append(d.replaced, replacedPrices{d.scopeEpoch, number, d.subscriptionPrices[number]})
+	d.subscriptionPrices[number] = prices
+}
+
+// pricesAt is a subscription's prices as they were at an epoch not older than the
+// entry at hand.
+func (d *Directory) pricesAt(epoch, subscription uint32) []uint32 {
+	for i := range d.replaced {
+		if r := &d.replaced[i]; r.epoch > epoch && r.subscription == subscription {
+			return r.prices
+		}
+	}
+	return d.subscriptionPrices[subscription]
 }
 
 // scope turns a grant's scope into numbers; ok is false when it names a meter
 // that does not exist.
 func (d *Directory) scope(mode Mode, s Scope) (scopeNumbers, bool) {
 	var n scopeNumbers
-	for _, price := range s.Prices {
-		number, _ := intern(&d.prices, mode, price)
-		n.prices = append(n.prices, number)
-	}
 	for _, ref := range s.Meters {
 		number := d.findMeter(mode, ref)
 		if number == 0 {
 			return scopeNumbers{}, false
 		}
 		n.meters = append(n.meters, number)
+	}
+	for _, price := range s.Prices {
+		number, _ := intern(&d.prices, mode, price)
+		n.prices = append(n.prices, number)
 	}
 	return n, true
 }

@@ -27,6 +27,9 @@
 // none covers is the event's debt; debts are settled oldest first in the same
 // operation that brings credit.
 //
+// A meter counts the sum of values, the number of events, or the last level
+// (level.go): then an event costs the rise, and a fall gives back.
+//
 // At one instant the order is: expiry, activation, settlement, then the command.
 // All by the log's time. Accounts that nobody touches are brought up to date by
 // Settle commands, which the leader writes when NextDue says so.

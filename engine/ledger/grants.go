@@ -13,7 +13,7 @@ func (b *Book) createGrant(op *Op, now int64, d *Directory, out *Output, result 
 	if effective == 0 {
 		effective = seconds(now)
 	}
-	if result.Code = b.checkNewGrant(p, op, effective, now); result.Code.Refused() {
+	if result.Code = checkNewGrant(p, op); result.Code.Refused() {
 		out.finish(op, now, nil)
 		return
 	}
@@ -42,12 +42,9 @@ func (b *Book) createGrant(op *Op, now int64, d *Directory, out *Output, result 
 	out.finish(op, now, nil)
 }
 
-func (b *Book) checkNewGrant(p *position, op *Op, effective, now int64) Code {
-	expires := op.create.ExpiresAt
-	switch {
-	case expires != 0 && (expires <= effective || expires <= seconds(now)):
-		return ExpiryPast
-	case p.liveLen >= MaxLiveGrants:
+// checkNewGrant judges what depends on the account; an account that is new passes.
+func checkNewGrant(p *position, op *Op) Code {
+	if p.liveLen >= MaxLiveGrants {
 		return LimitReached
 	}
 	if _, ok := p.granted.Add(op.amount); !ok {

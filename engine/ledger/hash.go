@@ -14,24 +14,32 @@ const (
 	hashB = 0xd6e8feb86659fd93
 )
 
-func mix(a, b uint64) uint64 {
-	hi, lo := bits.Mul64(a^hashA, b^hashB)
+// fold multiplies by a constant (odd, never 0) and folds the product.
+func fold(a, constant uint64) uint64 {
+	hi, lo := bits.Mul64(a, constant)
 	return hi ^ lo
 }
 
-// hashBytes is the hash of b under a seed.
+// mix is a hash of two words. Every word goes in by exclusive or, never as a
+// factor: a factor that happens to be 0 would wipe out what came before.
+func mix(a, b uint64) uint64 {
+	return fold(fold(a^hashA, hashB)^b, hashA)
+}
+
+// hashBytes is the hash of b under a seed. Under a secret seed nobody can aim at
+// collisions.
 func hashBytes[T string | []byte](seed uint64, b T) uint64 {
 	h := mix(seed, uint64(len(b)))
 	for len(b) >= 8 {
-		h = mix(h, le64(b))
+		h = fold(h^le64(b), hashB)
 		b = b[8:]
 	}
 	if len(b) > 0 {
 		var tail [8]byte
 		copy(tail[:], b)
-		h = mix(h, binary.LittleEndian.Uint64(tail[:]))
+		h = fold(h^binary.LittleEndian.Uint64(tail[:]), hashB)
 	}
-	return mix(h, hashB)
+	return fold(h^seed, hashA)
 }
 
 func le64[T string | []byte](b T) uint64 {

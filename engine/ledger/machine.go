@@ -105,6 +105,7 @@ func (m *Machine) Load(index uint64, entry []byte) error {
 // Resolve carries out the commands on names and turns those on accounts into
 // operations (Ops).
 func (m *Machine) Resolve() error {
+	m.dir.replaced = m.dir.replaced[:0]
 	nextReport := 0
 	for slot, command := range m.commands {
 		m.results[slot].Time = m.Time
@@ -119,6 +120,7 @@ func (m *Machine) Resolve() error {
 // of an entry are looked up at once.
 func (m *Machine) decode(e *EntryReader) error {
 	m.commands, m.reports, m.fingerprints = m.commands[:0], m.reports[:0], m.fingerprints[:0]
+	key := m.key
 	for {
 		command, ok := e.Next()
 		if !ok {
@@ -128,6 +130,14 @@ func (m *Machine) decode(e *EntryReader) error {
 			return ErrCorrupt
 		}
 		m.commands = append(m.commands, command)
+		if command[0] == kindInit && !m.ready {
+			// The key holds for the rest of this entry already.
+			var c Init
+			if err := c.decode(command[1:]); err != nil {
+				return err
+			}
+			key = c.HashKey
+		}
 		if command[0] != kindReport {
 			continue
 		}
@@ -136,7 +146,7 @@ func (m *Machine) decode(e *EntryReader) error {
 			return err
 		}
 		m.reports = append(m.reports, r)
-		m.fingerprints = append(m.fingerprints, m.ids.Fingerprint(&m.key, r.mode, r.identifier, r.packed))
+		m.fingerprints = append(m.fingerprints, m.ids.Fingerprint(&key, r.mode, r.identifier, r.packed))
 	}
 	m.uses = append(m.uses[:0], make([]Use, len(m.fingerprints))...)
 	m.taken.reset(len(m.fingerprints))
@@ -209,6 +219,7 @@ func (m *Machine) init(body []byte) error {
 		return fmt.Errorf("%w: a second Init", ErrCorrupt)
 	}
 	m.cluster, m.key, m.ready = c.Cluster, c.HashKey, true
+	m.dir.seed(&m.key)
 	return nil
 }
 
@@ -276,6 +287,7 @@ func (m *Machine) eventOp(r *report) (Op, Code) {
 	}
 	return Op{
 		kind: kindReport, report: r, meter: number, currency: meter.Currency, cost: cost, timestamp: timestamp,
+		isLevel: meter.Aggregation == Last,
 	}, OK
 }
 
@@ -300,6 +312,10 @@ func (m *Machine) resolveCreateGrant(slot int32, c *CreateGrant) {
 	}
 	if amount.IsZero() {
 		result.Code = AmountZero
+		return
+	}
+	if expires := c.ExpiresAt; expires != 0 && (expires <= c.EffectiveAt || expires <= seconds(m.Time)) {
+		result.Code = ExpiryPast
 		return
 	}
 	scope, ok := m.dir.scope(c.Mode, c.Scope)

@@ -4,6 +4,7 @@ package ledger
 // first seen; each mode has its own texts, the numbers are common. It is a hash
 // table without pointers: 10 million names cost the garbage collector nothing.
 type names struct {
+	seed  uint64 // secret, so that no caller can choose names that all meet
 	text  textArena
 	refs  arena[nameRef] // by number
 	table []nameSlot     // open addressing, linear probing, length a power of 2
@@ -21,8 +22,8 @@ type nameSlot struct {
 
 const namesInitial = 64
 
-func nameHash[T string | []byte](mode Mode, s T) uint32 {
-	return uint32(hashBytes(uint64(mode)+1, s) >> 32)
+func nameHash[T string | []byte](n *names, mode Mode, s T) uint32 {
+	return uint32(hashBytes(n.seed^uint64(mode), s) >> 32)
 }
 
 // find is the number of a name, 0 if there is none.
@@ -30,7 +31,7 @@ func find[T string | []byte](n *names, mode Mode, s T) uint32 {
 	if len(n.table) == 0 {
 		return 0
 	}
-	hash, mask := nameHash(mode, s), uint32(len(n.table)-1)
+	hash, mask := nameHash(n, mode, s), uint32(len(n.table)-1)
 	for i := hash & mask; ; i = (i + 1) & mask {
 		slot := n.table[i]
 		if slot.number == 0 {
@@ -55,7 +56,7 @@ func intern[T string | []byte](n *names, mode Mode, s T) (number uint32, fresh b
 	}
 	number = n.refs.add()
 	*n.refs.at(number) = nameRef{n.text.add([]byte(s)), mode}
-	n.place(nameSlot{nameHash(mode, s), number})
+	n.place(nameSlot{nameHash(n, mode, s), number})
 	return number, true
 }
 

@@ -41,12 +41,14 @@ const (
 
 // GrantStatus is where a grant is in its life:
 //
-//	pending -> granted -> depleted
+//	pending -> granted <-> depleted
 //	   |          |----> expired
 //	   |----------'----> voided
+//
+// The way back from depleted is that a level falls and gives credit back.
 type GrantStatus uint8
 
-// The states of a grant. Depleted, expired and voided are final.
+// The states of a grant. Expired and voided are final.
 const (
 	GrantPending GrantStatus = iota
 	GrantGranted
@@ -175,6 +177,7 @@ type Event struct {
 	Pending      Amount
 	Status       EventStatus
 	Timestamp    int64 // Unix seconds, the caller's
+	HasTimestamp bool  // the caller sent it, else it is the log's
 	Subscription string
 	Metadata     []byte
 	SourceData   []byte

@@ -80,25 +80,36 @@ type CurrencyAmount struct {
 	Amount   Amount
 }
 
+// CurrencyTotal is a sum over accounts with its currency.
+type CurrencyTotal struct {
+	Currency uint32
+	Total    Total
+}
+
 // EventStat is one interval of a meter's statistics.
 type EventStat struct {
 	Start  int64 // Unix seconds, a multiple of the interval
 	Events int
-	Value  Decimal // sum of the values
+	Value  Total // sum of the values, in the currency's smallest unit
 }
 
 // GrantStat sums up the grants of one day, or of all days.
 type GrantStat struct {
 	Day       int64 // days since 1970-01-01 in the caller's time zone
 	Grants    int
-	Granted   Amount
-	Remaining Amount
-	Consumed  Amount
+	Granted   Total
+	Remaining Total
+	Consumed  Total
 }
 
-// TransactionTotals sums up consumption.
+// TransactionTotals sums up consumption: what was drawn, and what levels that fell
+// have given back of it.
 type TransactionTotals struct {
-	Quantity Amount
-	Credit   Amount
-	Rows     int
+	Drawn    Total
+	Returned Total
+	Rows     int // of consumption
 }
+
+// Net is what was drawn less what was given back, in decimal digits; negative if
+// the filter selects more of the latter.
+func (t *TransactionTotals) Net() string { return t.Drawn.Minus(t.Returned) }

@@ -22,6 +22,7 @@ const (
 	eventSubscription
 	eventMetadata
 	eventSource
+	eventTimestamp // the caller sent the time stamp
 	eventFlagsEnd
 )
 
@@ -58,6 +59,7 @@ type RecordEvent struct {
 	Cost         Amount
 	Pending      Amount // when it was recorded; what is still pending, the account knows
 	Timestamp    int64  // Unix seconds
+	HasTimestamp bool   // the caller sent it, else it is the log's
 	Channel      Channel
 	packed       bool
 	identifier   []byte
@@ -109,6 +111,9 @@ func appendRecordEvent(dst []byte, now int64, e *RecordEvent) []byte {
 	}
 	if e.SourceData != nil {
 		flags |= eventSource
+	}
+	if e.HasTimestamp {
+		flags |= eventTimestamp
 	}
 	dst = append(dst, flags)
 	dst = appendUvarint(dst, uint64(e.Meter))
@@ -197,13 +202,16 @@ func (rr *RecordReader) readEvent(time int64) {
 	e.Meter, e.Currency = r.uint32(), r.uint32()
 	e.Value, e.Cost, e.Pending = r.decimal(), r.amount(), r.amount()
 	e.Timestamp = seconds(time) - r.zigzag()
+	e.HasTimestamp = flags&eventTimestamp != 0
 	if e.packed = flags&eventUUID != 0; e.packed {
 		e.identifier = r.take(uuidBytes)
 	} else {
 		e.identifier = r.bytes()
 	}
 	if flags&eventSubscription != 0 {
-		e.Subscription = r.uint32()
+		if e.Subscription = r.uint32(); e.Subscription == 0 {
+			r.fail() // a zero is left out
+		}
 	}
 	if flags&eventMetadata != 0 {
 		e.Metadata = r.bytes()
@@ -229,13 +237,16 @@ func (rr *RecordReader) Next(row *Row) (ok bool) {
 	}
 	row.Grant, row.Amount, row.GrantRemaining, row.Balance = r.uint32(), r.amount(), r.amount(), r.amount()
 	switch {
-	case row.Own && rr.Event == nil:
+	case row.Own && (rr.Event == nil || flags&rowEarlier != 0):
 		r.fail()
 	case row.Own:
 		row.Currency = rr.Event.Currency
 		row.EventSeq, row.Meter, row.Subscription = rr.seq, rr.Event.Meter, rr.Event.Subscription
 	case flags&rowEarlier != 0:
 		row.EventSeq, row.Meter, row.Subscription = r.uvarint(), r.uint32(), r.uint32()
+		if row.EventSeq == 0 {
+			r.fail()
+		}
 	}
 	return !r.bad
 }

@@ -13,6 +13,9 @@ import (
 //
 //	head | objects | names* | created* | accounts* | end
 //
+// The end states what must have come before it: the number of names of each
+// kind, and the totals of the accounts.
+//
 // It does not say how accounts are sharded: a snapshot made with two books can be
 // restored into three, and equal states give equal bytes on every node.
 const snapshotVersion = 1
@@ -74,6 +77,8 @@ func (b *Book) copyFrom(src *Book) {
 	b.positions.copyFrom(&src.positions)
 	b.grants.copyFrom(&src.grants)
 	b.debts.copyFrom(&src.debts)
+	b.levels.copyFrom(&src.levels)
+	b.takings.copyFrom(&src.takings)
 	b.text = src.text.share()
 }
 
@@ -84,7 +89,7 @@ func (f *Frozen) Encode(emit func(chunk []byte) error) error {
 	e.write(f.machine.appendHead([]byte{chunkHead}))
 	d := f.machine.dir
 	e.write(d.appendObjects([]byte{chunkObjects}))
-	for i, n := range []*names{&d.customers, &d.subscriptions, &d.prices} {
+	for i, n := range d.nameTables() {
 		e.list(append([]byte{chunkNames}, byte(i)), n.refs.used, n.appendName)
 	}
 	e.list([]byte{chunkCreated}, d.created.used, func(dst []byte, i uint32) []byte {
@@ -96,8 +101,17 @@ func (f *Frozen) Encode(emit func(chunk []byte) error) error {
 		book.addTotals(number, &totals)
 		return book.appendAccount(dst, number)
 	})
-	e.write(totals.appendTo([]byte{chunkEnd}))
+	end := []byte{chunkEnd}
+	for _, n := range d.nameTables() {
+		end = appendUvarint(end, uint64(n.count()))
+	}
+	e.write(totals.appendTo(end))
 	return e.err
+}
+
+// nameTables is the tables of names in the order in which a snapshot has them.
+func (d *Directory) nameTables() [3]*names {
+	return [3]*names{&d.customers, &d.subscriptions, &d.prices}
 }
 
 // chunkWriter cuts lists into chunks.
@@ -146,6 +160,7 @@ func (m *Machine) decodeHead(r *reader) error {
 	m.ready = r.bool()
 	copy(m.cluster[:], r.take(16))
 	copy(m.key[:], r.take(16))
+	m.dir.seed(&m.key)
 	return r.end()
 }
 
@@ -187,7 +202,7 @@ type restorer struct {
 func (s *restorer) chunk(chunk []byte) error {
 	r := reader{b: chunk}
 	kind := r.byte()
-	if kind < s.last || s.ended || (s.last == 0) != (kind == chunkHead) {
+	if kind < s.last || s.ended || (s.last == 0) != (kind == chunkHead) || (s.last == chunkHead) != (kind == chunkObjects) {
 		return fmt.Errorf("%w: chunk %d after %d", ErrCorrupt, kind, s.last)
 	}
 	s.last = kind
@@ -198,7 +213,7 @@ func (s *restorer) chunk(chunk []byte) error {
 	case chunkObjects:
 		return d.decodeObjects(&r)
 	case chunkNames:
-		tables := []*names{&d.customers, &d.subscriptions, &d.prices}
+		tables := d.nameTables()
 		n := tables[r.enum(byte(len(tables)))]
 		return readList(&r, n.refs.used, func(uint32) error { return n.decodeName(&r) })
 	case chunkCreated:
@@ -249,6 +264,11 @@ func (s *restorer) end(r *reader) error {
 	d := s.machine.dir
 	if customers := d.customers.count(); int(s.accounts) != customers || int(d.created.used) != int(d.customers.refs.used) {
 		return fmt.Errorf("%w: %d accounts for %d customers", ErrCorrupt, s.accounts, customers)
+	}
+	for _, n := range d.nameTables() {
+		if stated := r.uvarint(); stated != uint64(n.count()) {
+			return fmt.Errorf("%w: %d names of %d", ErrCorrupt, n.count(), stated)
+		}
 	}
 	var stated Totals
 	stated.decode(r)

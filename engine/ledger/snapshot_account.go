@@ -7,17 +7,19 @@ import (
 
 // An account in a snapshot:
 //
-//	number of grants, grants (oldest first) | number of positions, positions
+//	number of grants, grants (oldest first) | number of positions, positions | number of levels, levels
 //	grant    = currency, priority, category, status, times, amounts, texts
 //	position = currency, scope epoch, number of debts, debts (oldest first)
 //	debt     = sequence, amount, meter, subscription
+//	level    = meter, time, value, number of takings, takings (first first)
+//	taking   = grant, amount
 //
 // Sums, links and the schedule are not written: they follow from the rest.
 
 func (b *Book) appendAccount(dst []byte, number uint32) []byte {
 	a := b.lookup(number)
 	if a == nil {
-		return append(dst, 0, 0)
+		return append(dst, 0, 0, 0)
 	}
 	var order []uint32
 	for i := a.lastGrant; i != 0; i = b.grants.at(i).previous {
@@ -34,6 +36,28 @@ func (b *Book) appendAccount(dst []byte, number uint32) []byte {
 	dst = appendUvarint(dst, uint64(positions))
 	for i := a.firstPosition; i != 0; i = b.positions.at(i).next {
 		dst = b.appendPosition(dst, b.positions.at(i))
+	}
+	levels := 0
+	for i := a.firstLevel; i != 0; i = b.levels.at(i).next {
+		levels++
+	}
+	dst = appendUvarint(dst, uint64(levels))
+	for i := a.firstLevel; i != 0; i = b.levels.at(i).next {
+		dst = b.appendLevel(dst, b.levels.at(i))
+	}
+	return dst
+}
+
+func (b *Book) appendLevel(dst []byte, l *level) []byte {
+	dst = appendZigzag(appendUvarint(dst, uint64(l.meter)), l.timestamp)
+	dst = appendAmount(dst, l.value)
+	var order []*taking
+	for i := l.takings; i != 0; i = b.takings.at(i).below {
+		order = append(order, b.takings.at(i))
+	}
+	dst = appendUvarint(dst, uint64(len(order)))
+	for _, t := range slices.Backward(order) {
+		dst = appendAmount(appendUvarint(dst, uint64(b.grants.at(t.grant).ordinal)), t.amount)
 	}
 	return dst
 }
@@ -79,7 +103,28 @@ func (b *Book) decodeAccount(r *reader, number uint32) error {
 		}
 		b.decodePosition(r, number)
 	}
+	for range r.uint32() {
+		if r.bad {
+			break
+		}
+		b.decodeLevel(r, number)
+	}
 	return r.err()
+}
+
+func (b *Book) decodeLevel(r *reader, number uint32) {
+	li := b.level(number, r.uint32())
+	timestamp, value := r.zigzag(), r.amount()
+	for range r.uint32() {
+		grant, amount := b.findGrant(number, r.uint32()), r.amount()
+		if r.bad || grant == 0 {
+			r.fail()
+			return
+		}
+		b.take(li, grant, amount)
+	}
+	l := b.levels.at(li)
+	l.timestamp, l.value = timestamp, value
 }
 
 func (b *Book) decodeGrant(r *reader, number uint32) error {

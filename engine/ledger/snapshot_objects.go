@@ -31,7 +31,11 @@ func (d *Directory) appendObjects(dst []byte) []byte {
 }
 
 func (d *Directory) decodeObjects(r *reader) error {
+	// A count may promise anything: each loop ends with the bytes.
 	for range r.uint32() {
+		if r.bad {
+			return ErrCorrupt
+		}
 		currency := Currency{Number: uint32(len(d.currencies) + 1)}
 		if err := currency.decode(r.bytes()); err != nil {
 			return fmt.Errorf("currency %d: %w", currency.Number, err)
@@ -39,6 +43,9 @@ func (d *Directory) decodeObjects(r *reader) error {
 		d.currencies = append(d.currencies, currency)
 	}
 	for range r.uint32() {
+		if r.bad {
+			return ErrCorrupt
+		}
 		meter := Meter{Number: uint32(len(d.meters) + 1)}
 		if err := meter.decode(r.bytes()); err != nil {
 			return fmt.Errorf("meter %d: %w", meter.Number, err)
@@ -51,6 +58,9 @@ func (d *Directory) decodeObjects(r *reader) error {
 	}
 	for range r.uint32() {
 		number := r.uint32()
+		if r.bad {
+			return ErrCorrupt
+		}
 		var details customerDetails
 		if err := details.decode(r.bytes()); err != nil {
 			return fmt.Errorf("customer %d: %w", number, err)
@@ -61,7 +71,7 @@ func (d *Directory) decodeObjects(r *reader) error {
 		number := r.uint32()
 		prices := reader{b: r.bytes()}
 		d.subscriptionPrices[number] = readNumbers(&prices)
-		if prices.bad {
+		if r.bad || prices.bad {
 			return fmt.Errorf("%w: subscription %d", ErrCorrupt, number)
 		}
 	}

@@ -1,0 +1,56 @@
+# Bare make prints what there is.
+GO       ?= go
+NPM      ?= npm
+DATA     ?= ./data
+HTTP     ?= 127.0.0.1:8080
+KILLS    ?= 50
+FUZZTIME ?= 30s
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+.PHONY: help build run test race test-sdk test-kill demo check lint fuzz bench-stages clean
+
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+build: ## build bin/drawdown
+	$(GO) build -o bin/drawdown ./cmd/drawdown
+
+run: build ## build, and start a node on 127.0.0.1:8080 with its data in ./data
+	./bin/drawdown serve --data $(DATA) --http $(HTTP)
+
+demo: build ## a throw-away node, a million events, a kill in the middle, and the sums
+	./bin/drawdown demo
+
+test: ## all fast tests (a few minutes on 2 cores)
+	$(GO) test ./...
+
+race: ## the tests of what is concurrent, under the race detector
+	$(GO) test -race ./wal ./engine/... ./raftstore ./api
+
+test-sdk: build ## PaymentKit's own npm client against a real node (needs Node 20)
+	cd bench/sdk && $(NPM) ci --no-fund --no-audit && $(NPM) test
+
+test-kill: ## kill -9 in the middle of load, KILLS times in a row
+	$(GO) test ./bench -run 'TestKill$$' -count 1 -v -timeout 30m -kills $(KILLS)
+
+lint: ## formatting, vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt-ed:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+check: lint test race ## what a change must pass
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@$(GO) list ./... | while read -r package; do \
+	  $(GO) test -list '^Fuzz' "$$package" | grep '^Fuzz' | while read -r target; do \
+	    echo "$$package $$target"; \
+	    $(GO) test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
+	  done || exit 1; \
+	done
+
+bench-stages: ## ns and allocations of each stage of an event's way
+	$(GO) test -run '^$$' -bench . -benchmem ./wal ./engine/... ./api
+
+clean: ## remove what was built (never data)
+	rm -rf bin

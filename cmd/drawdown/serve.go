@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"drawdown/api"
+	"drawdown/raftstore"
+)
+
+// stopTimeout is how long a clean stop may take: requests in flight are answered,
+// what waits is committed.
+const stopTimeout = 20 * time.Second
+
+// serveCommand runs a node.
+type serveCommand struct {
+	Data string `help:"Directory of the node's data; made if it does not exist." default:"./data" type:"path"`
+	HTTP string `name:"http" help:"Address to answer HTTP on. Without API keys only loopback is accepted." default:"127.0.0.1:8080"`
+
+	Shards      int `help:"Goroutines that own accounts; 0 is one per processor. Changes no result." default:"0"`
+	MaxInFlight int `help:"Requests handled at once; more are told 503. 0 is the built-in bound." default:"0"`
+
+	SnapshotInterval time.Duration `help:"A snapshot is taken when this much time has passed and --snapshot-entries have come." default:"2m"`
+	SnapshotEntries  uint64        `help:"Log entries between two snapshots, at least." default:"8192"`
+
+	LogLevel  slog.Level `help:"debug, info, warn or error." default:"info"`
+	LogFormat string     `help:"text or json." enum:"text,json" default:"text"`
+}
+
+// Run serves until ctx ends or the node cannot go on. The error is nil after a
+// clean stop.
+func (c *serveCommand) Run(ctx context.Context) error {
+	if err := api.RequireLoopback(c.HTTP); err != nil {
+		return err
+	}
+	log := c.logger()
+	slog.SetDefault(log)
+	// The address is taken first: a wrong one is found before the data is touched.
+	listener, err := net.Listen("tcp", c.HTTP)
+	if err != nil {
+		return fmt.Errorf("--http: %w", err)
+	}
+	defer listener.Close()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	fatal := make(chan error, 1)
+	store, err := raftstore.Open(raftstore.Options{
+		Dir: c.Data, Shards: c.Shards, Logger: log, SnapshotInterval: c.SnapshotInterval,
+		SnapshotThreshold: c.SnapshotEntries, Observer: newObserver(registry),
+		OnFatal: func(err error) { fatal <- err },
+	})
+	if err != nil {
+		return err
+	}
+	registry.MustRegister(&storeCollector{store})
+	server := api.New(api.Options{
+		Store: &node{store}, View: store.Engine(), Registry: registry, Logger: log, MaxInFlight: c.MaxInFlight,
+	})
+	log.Info("serving", "http", listener.Addr().String(), "data", c.Data, "version", version)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	return c.wait(ctx, log, server, store, served, fatal)
+}
+
+// wait ends the node: cleanly when ctx ends, at once when it cannot go on.
+func (c *serveCommand) wait(
+	ctx context.Context, log *slog.Logger, server *api.Server, store *raftstore.Store, served, fatal <-chan error,
+) error {
+	select {
+	case err := <-fatal:
+		// Nothing is closed: what is wrong may be the disk, and everything that was
+		// acknowledged is on it.
+		log.Error("ending the process", "error", err)
+		os.Exit(1)
+	case err := <-served:
+		return errors.Join(err, c.stop(store, server))
+	case <-ctx.Done():
+	}
+	log.Info("stopping")
+	begin := time.Now()
+	err := c.stop(store, server)
+	log.Info("stopped", "took", time.Since(begin), "error", err)
+	return err
+}
+
+func (c *serveCommand) stop(store *raftstore.Store, server *api.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	return errors.Join(server.Shutdown(ctx), store.Close(ctx))
+}
+
+func (c *serveCommand) logger() *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}

@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"drawdown/engine/ledger"
+)
+
+// mailboxLen bounds a shard's mailbox (I12). Entries come one at a time, so the
+// rest are reads; a reader that finds it full waits, as long as its context allows.
+const mailboxLen = 256
+
+// shard is one part of the accounts and the goroutine that owns them (I9).
+type shard struct {
+	engine  *Engine
+	book    *ledger.Book
+	mail    chan message
+	nextDue atomic.Int64
+	stopped chan struct{}
+	once    sync.Once
+
+	// The shard's share of the entry at hand: written by Apply before it sends the
+	// message, read by it after the barrier.
+	ops []int
+	out ledger.Output
+}
+
+// message asks the shard to carry out its share of an entry, or to run a read.
+type message struct {
+	apply bool
+	read  func(*ledger.Book)
+	done  chan<- struct{}
+}
+
+func startShard(book *ledger.Book, e *Engine) *shard {
+	s := &shard{engine: e, book: book, mail: make(chan message, mailboxLen), stopped: make(chan struct{})}
+	s.nextDue.Store(book.NextDue())
+	go s.run()
+	return s
+}
+
+func (s *shard) run() {
+	for {
+		select {
+		case m := <-s.mail:
+			if m.apply {
+				s.apply()
+			} else {
+				s.read(m)
+			}
+		case <-s.stopped:
+			return
+		}
+	}
+}
+
+func (s *shard) apply() {
+	defer s.engine.barrier.Done()
+	machine, dir := s.engine.machine, s.engine.dir
+	ops := machine.Ops()
+	for _, i := range s.ops {
+		machine.SetResult(i, s.book.Apply(&ops[i], machine.Time, dir, &s.out))
+	}
+	s.nextDue.Store(s.book.NextDue())
+}
+
+// read runs a read under the directory's lock: names may be needed to answer.
+func (s *shard) read(m message) {
+	s.engine.names.RLock()
+	m.read(s.book)
+	s.engine.names.RUnlock()
+	close(m.done)
+}
+
+// do runs fn on the shard's goroutine and waits for it. fn must be short: writes
+// to the shard's accounts wait behind it.
+func (s *shard) do(ctx context.Context, fn func(*ledger.Book)) error {
+	done := make(chan struct{})
+	select {
+	case s.mail <- message{read: fn, done: done}:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.stopped:
+		return ErrClosed
+	}
+	select {
+	case <-done:
+		return nil
+	case <-s.stopped:
+		return ErrClosed
+	}
+}
+
+func (s *shard) stop() { s.once.Do(func() { close(s.stopped) }) }

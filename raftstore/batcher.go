@@ -1,0 +1,186 @@
+package raftstore
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"drawdown/engine/ledger"
+)
+
+// batcher makes entries of what is submitted. While one entry is in flight the
+// next one grows, so that entries become as large as the disk is slow; there is no
+// timer and no artificial delay.
+type batcher struct {
+	store   *Store
+	open    openEntry
+	backlog []*request // taken from the queue, in order
+	at      int        // first of them that is not finished
+	flying  int        // entries whose fate is not known
+	stamp   int64      // of the last entry made here
+
+	sent   chan *proposal // to deliver; closed at the end
+	landed chan struct{}  // one for each proposal whose fate is known
+
+	// last is the entry that was sent last; once it is committed, the next may go
+	// while the engine carries it out. The token wakes run.
+	last      atomic.Pointer[proposal]
+	committed chan struct{}
+}
+
+func newBatcher(s *Store) *batcher {
+	return &batcher{
+		store: s, sent: make(chan *proposal, splitWindow), landed: make(chan struct{}, splitWindow),
+		committed: make(chan struct{}, 1),
+	}
+}
+
+// run goes on until the queue is closed and empty and nothing is in flight.
+func (b *batcher) run() {
+	defer close(b.sent)
+	for {
+		b.fill()
+		if b.sendable() {
+			b.send()
+			continue
+		}
+		if b.flying == 0 && b.store.queue.isClosed() && b.current() == nil {
+			return
+		}
+		select {
+		case <-b.store.queue.wake:
+		case <-b.committed:
+		case <-b.landed:
+			b.flying--
+		case <-b.store.down:
+			return
+		}
+	}
+}
+
+// current is the request to take from next, nil if none waits.
+func (b *batcher) current() *request {
+	if b.at == len(b.backlog) {
+		clear(b.backlog)
+		b.backlog, b.at = b.store.queue.take(b.backlog), 0
+	}
+	if b.at == len(b.backlog) {
+		return nil
+	}
+	return b.backlog[b.at]
+}
+
+// fill moves what waits into the open entry until that is full.
+func (b *batcher) fill() {
+	for !b.open.full {
+		r := b.current()
+		if r == nil {
+			return
+		}
+		finished, dropped := b.open.take(r)
+		if dropped {
+			b.store.queue.release(r)
+		}
+		if finished || dropped {
+			b.at++
+		}
+	}
+}
+
+// sendable says whether the open entry may go. One at a time in the log is faster
+// than more, for entries grow while they wait; but the log need not wait for the
+// engine, nor a batch that was split for itself.
+func (b *batcher) sendable() bool {
+	switch last := b.last.Load(); {
+	case b.open.commands == 0:
+		return false
+	case b.flying == 0:
+		return true
+	case b.open.continues:
+		return b.flying < splitWindow
+	default:
+		return b.flying < aheadOfEngine && last == nil
+	}
+}
+
+// hand notes that the engine is about to carry out an entry of the log. raft hands
+// on the very bytes that it was given, which tells this node's newest entry from
+// all others.
+func (b *batcher) hand(data []byte) {
+	last := b.last.Load()
+	if last == nil || len(data) == 0 || &last.data[0] != &data[0] {
+		return
+	}
+	b.last.Store(nil)
+	select {
+	case b.committed <- struct{}{}:
+	default:
+	}
+}
+
+// nextStamp is later than every stamp before it, whatever the clock does.
+func (b *batcher) nextStamp() int64 {
+	b.stamp = max(b.stamp+1, b.store.machine.Head().Time+1, b.store.o.Clock().UnixNano())
+	return b.stamp
+}
+
+func (b *batcher) send() {
+	s := b.store
+	p := b.open.seal(b.nextStamp())
+	if err := s.admits(); err != nil {
+		p.deliver(s.queue, nil, 0, err)
+		return
+	}
+	p.sent = time.Now()
+	b.last.Store(p)
+	p.future = s.raft.Apply(p.data, 0)
+	if s.o.Observer.Entry != nil {
+		s.o.Observer.Entry(p.commands, len(p.data))
+	}
+	b.flying++
+	b.sent <- p
+}
+
+// deliverAll waits for the entries' fates, in order, and hands out the results.
+func (b *batcher) deliverAll() {
+	for p := range b.sent {
+		results, err := p.outcome()
+		b.landed <- struct{}{} // first, so that the next entry is on its way
+		since(b.store.o.Observer.Commit, p.sent)
+		p.deliver(b.store.queue, results, p.future.Index(), err)
+	}
+}
+
+// outcome blocks until raft says what became of the entry.
+func (p *proposal) outcome() ([]ledger.Result, error) {
+	if err := p.future.Error(); err != nil {
+		return nil, classify(err)
+	}
+	switch response := p.future.Response().(type) {
+	case []ledger.Result:
+		if len(response) != p.commands {
+			return nil, fmt.Errorf("%w: %d results for %d commands", ErrUnknown, len(response), p.commands)
+		}
+		return response, nil
+	case error:
+		// The entry is committed, but this node could not carry it out.
+		return nil, fmt.Errorf("%w: %v", ErrUnknown, response)
+	default:
+		return nil, fmt.Errorf("%w: a response of type %T", ErrUnknown, response)
+	}
+}
+
+// deliver gives each request its share.
+func (p *proposal) deliver(q *queue, results []ledger.Result, index uint64, err error) {
+	for _, part := range p.parts {
+		var share []ledger.Result
+		if err == nil {
+			share, results = results[:part.count:part.count], results[part.count:]
+		}
+		part.request.add(share, index, err)
+		if part.last {
+			q.release(part.request)
+			close(part.request.done)
+		}
+	}
+}

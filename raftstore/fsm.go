@@ -1,0 +1,134 @@
+package raftstore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// errStopped answers entries after one that could not be carried out.
+var errStopped = errors.New("the engine has stopped")
+
+// fsm carries committed entries into the machine. All but its counters belongs to
+// raft's one goroutine for the state machine.
+type fsm struct {
+	store   *Store
+	machine machine
+
+	// passed is the index up to which this node has been handed everything that its
+	// log holds. It is ahead of the machine's own index where raft's entries (no-ops,
+	// configurations, barriers), of which the machine learns nothing, stand at the
+	// end. raft's own AppliedIndex is that of what has been queued, not carried out.
+	passed mark
+
+	stopped bool
+	// entries and bytes since the newest snapshot was frozen.
+	entries atomic.Uint64
+	bytes   atomic.Int64
+}
+
+var _ raft.BatchingFSM = (*fsm)(nil)
+
+// Apply carries out one entry.
+func (f *fsm) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
+
+// ApplyBatch carries out entries in order. After the first that cannot be carried
+// out it carries out none: leaving one out would make this node differ (I4).
+func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
+	responses := make([]any, len(logs))
+	for i, l := range logs {
+		responses[i] = f.apply(l)
+	}
+	return responses
+}
+
+func (f *fsm) apply(l *raft.Log) any {
+	if f.stopped {
+		return errStopped
+	}
+	if l.Type != raft.LogCommand {
+		f.passed.raise(l.Index)
+		return nil
+	}
+	if head := f.machine.Head().Index; l.Index <= head {
+		return f.stop(fmt.Errorf("entry %d came after entry %d", l.Index, head))
+	}
+	f.store.batcher.hand(l.Data)
+	start := time.Now()
+	results, err := f.machine.Apply(l.Index, l.Data)
+	if err != nil {
+		return f.stop(fmt.Errorf("entry %d of the log cannot be carried out: %w; "+
+			"the program may be older than the one that wrote it, or the disk damaged", l.Index, err))
+	}
+	if observe := f.store.o.Observer.Apply; observe != nil {
+		observe(len(results), time.Since(start))
+	}
+	f.passed.raise(l.Index)
+	f.entries.Add(1)
+	f.bytes.Add(int64(len(l.Data)))
+	return results
+}
+
+func (f *fsm) stop(err error) error {
+	f.stopped = true
+	f.store.fatal(err)
+	return err
+}
+
+// Snapshot freezes the machine's state. raft counts a snapshot as one of all
+// that it has handed over, so there must be none once something was not applied.
+func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
+	if f.stopped {
+		return nil, errStopped
+	}
+	start := time.Now()
+	state, err := f.machine.Freeze()
+	if err != nil {
+		return nil, err
+	}
+	since(f.store.o.Observer.Freeze, start)
+	f.entries.Store(0)
+	f.bytes.Store(0)
+	return &fsmSnapshot{store: f.store, state: state}, nil
+}
+
+// Restore is called when a leader has sent its snapshot to this node while it
+// runs, which a single voter never sees. The state cannot be replaced in a running
+// node: the snapshot is durable by now, and a restart begins with it.
+func (f *fsm) Restore(snapshot io.ReadCloser) error {
+	return f.stop(errors.New("a snapshot has replaced this node's state; restart it, it begins with the snapshot"))
+}
+
+// fsmSnapshot writes a frozen state.
+type fsmSnapshot struct {
+	store *Store
+	state frozen
+}
+
+// Persist writes the state and answers what Close says: only then may raft drop
+// the log (raft's own second Close must not hide it).
+func (p *fsmSnapshot) Persist(to raft.SnapshotSink) error {
+	start := time.Now()
+	sink, ok := to.(*snapshotSink)
+	if !ok {
+		return fmt.Errorf("a snapshot sink of type %T", to)
+	}
+	err := sink.write(p.store.ctx, p.state)
+	if err == nil {
+		err = sink.Close()
+	}
+	if observe := p.store.o.Observer.Snapshot; observe != nil {
+		observe(time.Since(start), sink.stateBytes(), err)
+	}
+	if err != nil {
+		p.store.log.Error("a snapshot failed; the log is kept", "snapshot", sink.ID(), "error", err)
+	}
+	return err
+}
+
+// Release gives the frozen state's memory back.
+func (p *fsmSnapshot) Release() { p.state.Release() }

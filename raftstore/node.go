@@ -1,0 +1,74 @@
+package raftstore
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+)
+
+// raftConfig says why each setting is not raft's own default.
+func (s *Store) raftConfig() *raft.Config {
+	c := raft.DefaultConfig()
+	c.LocalID = raft.ServerID(s.dir.node)
+	c.Logger = raftLogger(s.log, s.o.alone())
+	c.NotifyCh = s.announced
+	// The state is restored, and verified, before raft starts: raft would fall back
+	// to an older snapshot if the newest is bad.
+	c.NoSnapshotRestoreOnStart = true
+	// It replays the log into a channel that nobody reads yet: with some thousand
+	// entries the node never starts.
+	c.RestoreCommittedLogs = false
+	// What is handed over back to back is then written with one sync.
+	c.BatchApplyCh = true
+	c.MaxAppendEntries = appendEntries
+	// Being removed is no reason to end the process behind the operator's back.
+	c.ShutdownOnRemove = false
+	c.TrailingLogs = s.o.TrailingLogs
+	// raft's own schedule knows no bytes; scheduleSnapshots has one.
+	c.SnapshotInterval = 365 * 24 * time.Hour
+	c.SnapshotThreshold = math.MaxUint64
+	if s.o.alone() {
+		c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = singleTimeout, singleTimeout, singleTimeout
+	}
+	return c
+}
+
+// transport is the one asked for, or one without a port.
+func (s *Store) transport() (raft.Transport, []raft.Server) {
+	if !s.o.alone() {
+		return s.o.Transport, s.o.Servers
+	}
+	address, t := raft.NewInmemTransport(raft.ServerAddress(s.dir.node))
+	return t, []raft.Server{{Suffrage: raft.Voter, ID: raft.ServerID(s.dir.node), Address: address}}
+}
+
+// raftLogger hands raft's warnings and errors to slog.
+func raftLogger(log *slog.Logger, alone bool) hclog.Logger {
+	l := hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: "raft", Level: hclog.Warn, Output: io.Discard})
+	l.RegisterSink(&slogSink{log.With("component", "raft"), alone})
+	return l
+}
+
+type slogSink struct {
+	log   *slog.Logger
+	alone bool
+}
+
+// Accept implements hclog.SinkAdapter.
+func (k *slogSink) Accept(_ string, level hclog.Level, message string, args ...any) {
+	to := slog.LevelWarn
+	switch {
+	case level < hclog.Warn:
+		return
+	case level == hclog.Error:
+		to = slog.LevelError
+	case k.alone && message == "heartbeat timeout reached, starting election":
+		to = slog.LevelDebug // how a single voter starts
+	}
+	k.log.Log(context.Background(), to, message, args...)
+}

@@ -1,0 +1,269 @@
+package raftstore
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/raft"
+
+	"drawdown/engine/ledger"
+)
+
+// populated is the disk of a node with snapshots and a log behind them.
+func populated(t testing.TB) (fs *vfs.MemFS, head ledger.Head) {
+	fs = vfs.NewCrashableMem()
+	o := testOptions(fs)
+	o.TrailingLogs = 2
+	n := start(t, o)
+	n.submit(meter())
+	for i := range 30 {
+		n.submit(report(fmt.Sprint("e", i)))
+		if i == 10 || i == 20 {
+			n.snapshot()
+		}
+	}
+	n.stop()
+	return fs, n.machine.Head()
+}
+
+func mustRefuse(t testing.TB, fs vfs.FS, words ...string) {
+	t.Helper()
+	s, err := Open(testOptions(fs))
+	if err == nil {
+		s.Close(t.Context())
+		t.Fatal("it starts")
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Fatalf("%q is missing in: %v", word, err)
+		}
+	}
+	// The lock was given back.
+	if lock, err := fs.Lock("data/LOCK"); err != nil {
+		t.Fatal(err)
+	} else {
+		lock.Close()
+	}
+}
+
+// same starts a node that must be where head is, uses it, and answers where it is
+// then.
+func same(t testing.TB, fs vfs.FS, head ledger.Head) ledger.Head {
+	t.Helper()
+	n := start(t, testOptions(fs))
+	if got := n.machine.Head(); got.Seq != head.Seq || got.Chain != head.Chain {
+		t.Fatalf("%+v, not %+v", got, head)
+	}
+	if got := n.submit(report("e7"), report("e29")); got[0].Code != ledger.Duplicate || got[1].Code != ledger.Duplicate {
+		t.Fatalf("%+v", got)
+	}
+	if got := n.events(); got != 30 {
+		t.Fatalf("%d events", got)
+	}
+	n.stop()
+	return n.machine.Head()
+}
+
+func newestPath(t testing.TB, fs vfs.FS) string {
+	t.Helper()
+	s, err := openSnapshots(fs, "data/snapshots", quiet(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.path(s.newest().id())
+}
+
+func flip(t testing.TB, fs vfs.FS, path string) {
+	t.Helper()
+	content, err := readFile(fs, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)/2] ^= 1
+	if err := writeFile(fs, path, content); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The newest snapshot is used or the node does not start; an older one would
+// silently lose what lies between.
+func TestDamagedNewestSnapshotIsRefused(t *testing.T) {
+	for _, name := range []string{manifestName, stateName} {
+		fs, _ := populated(t)
+		path := fs.PathJoin(newestPath(t, fs), name)
+		flip(t, fs, path)
+		mustRefuse(t, fs, path, "Remedy")
+	}
+	fs, _ := populated(t)
+	path := newestPath(t, fs)
+	if err := fs.RemoveAll(path + "/index"); err != nil {
+		t.Fatal(err)
+	}
+	mustRefuse(t, fs, path+"/index", "missing", "Remedy")
+}
+
+func TestMissingPartsAreRefused(t *testing.T) {
+	for _, c := range []struct{ remove, word string }{
+		{"data/snapshots", "there is no snapshot, but the log begins at"},
+		{"data/wal", "the log was lost or exchanged"},
+		{"data/FORMAT", "data/FORMAT: the file is missing, but wal is there"},
+	} {
+		fs, _ := populated(t)
+		if err := fs.RemoveAll(c.remove); err != nil {
+			t.Fatal(err)
+		}
+		mustRefuse(t, fs, c.word, "Remedy")
+	}
+	fs := vfs.NewCrashableMem()
+	n := start(t, testOptions(fs))
+	n.stop()
+	if err := fs.RemoveAll("data/wal"); err != nil {
+		t.Fatal(err)
+	}
+	mustRefuse(t, fs, "the log is empty, but this node has had one", "Remedy")
+}
+
+// The older snapshot ends before the log begins.
+func TestGapIsRefused(t *testing.T) {
+	fs, _ := populated(t)
+	if err := fs.RemoveAll(newestPath(t, fs)); err != nil {
+		t.Fatal(err)
+	}
+	mustRefuse(t, fs, "the log begins at", "the newest snapshot ends at", "Remedy")
+}
+
+// An index that is lost, damaged or behind is made again from the snapshot's copy.
+func TestIndexIsRebuilt(t *testing.T) {
+	fs, head := populated(t)
+	if err := fs.RemoveAll("data/index"); err != nil {
+		t.Fatal(err)
+	}
+	same(t, fs, head)
+
+	fs, head = populated(t)
+	names, err := fs.List("data/index")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, "MANIFEST") {
+			flip(t, fs, "data/index/"+name)
+		}
+	}
+	same(t, fs, same(t, fs, head)) // and stays
+	if err := check2(fs); err != nil {
+		t.Fatal("using the copy has changed it:", err)
+	}
+
+	// A crash in the middle of the exchange.
+	fs, head = populated(t)
+	if err := fs.Rename("data/index", "data/"+indexOldName); err != nil {
+		t.Fatal(err)
+	}
+	if err := fs.MkdirAll("data/"+indexNewName, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	same(t, fs, head)
+	if names, _ := fs.List("data"); len(names) != 5 {
+		t.Fatal(names)
+	}
+}
+
+func check2(fs vfs.FS) error {
+	s, err := openSnapshots(fs, "data/snapshots", quiet(), nil)
+	if err != nil {
+		return err
+	}
+	return s.verify(s.path(s.newest().id()), s.newest(), true)
+}
+
+// Without a snapshot the log has everything.
+func TestIndexIsReplayedWithoutSnapshot(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	n := start(t, testOptions(fs))
+	n.submit(meter(), report("a"))
+	n.stop()
+	if err := fs.RemoveAll("data/index"); err != nil {
+		t.Fatal(err)
+	}
+	n = start(t, testOptions(fs))
+	if got := n.submit(report("a"))[0].Code; got != ledger.Duplicate || n.events() != 1 {
+		t.Fatal(got)
+	}
+}
+
+func TestFormat(t *testing.T) {
+	write := func(content string) vfs.FS {
+		fs, _ := populated(t)
+		if err := writeFile(fs, "data/FORMAT", []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		return fs
+	}
+	mustRefuse(t, write(string(identity{"n", true}.encode(formatVersion+1))), "data/FORMAT", "version 2, this program reads up to 1", "newer one")
+	mustRefuse(t, write("something else\n"), "data/FORMAT", "Remedy")
+	good := identity{"n", true}.encode(formatVersion)
+	for i := range good {
+		bad := append([]byte(nil), good...)
+		bad[i] ^= 1
+		fs := vfs.NewMem()
+		for name, content := range map[string][]byte{"data/FORMAT": bad} {
+			fs.MkdirAll("data", 0o755)
+			writeFile(fs, name, content)
+		}
+		if _, err := openDataDir(fs, "data", ""); err == nil {
+			t.Fatalf("byte %d changed: %q is accepted", i, bad)
+		}
+	}
+	fs, _ := populated(t)
+	o := testOptions(fs)
+	o.NodeID = "another"
+	if _, err := Open(o); err == nil || !strings.Contains(err.Error(), "cannot be opened as \"another\"") {
+		t.Fatal(err)
+	}
+}
+
+// A snapshot that cannot be finished leaves the log alone.
+func TestFailedSnapshotKeepsTheLog(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	o := testOptions(fs)
+	o.TrailingLogs = 1
+	n := start(t, o)
+	n.submit(meter())
+	for i := range 10 {
+		n.submit(report(fmt.Sprint(i)))
+	}
+	n.snapshots.fs = failingRename{n.snapshots.fs}
+	if _, err := n.Snapshot(t.Context()); err == nil {
+		t.Fatal("it succeeds")
+	}
+	if first, err := n.wal.FirstIndex(); err != nil || first != 1 {
+		t.Fatal(first, err)
+	}
+	n.snapshots.fs = n.snapshots.fs.(failingRename).FS
+	index := n.snapshot()
+	if first, err := n.wal.FirstIndex(); err != nil || first < index-1 {
+		t.Fatal(first, err)
+	}
+}
+
+type failingRename struct{ vfs.FS }
+
+func (failingRename) Rename(string, string) error { return errors.New("no") }
+
+// A snapshot from another node cannot be taken in: the node stops and says so.
+func TestRestoreAtRunTimeStops(t *testing.T) {
+	n := start(t, testOptions(vfs.NewCrashableMem()))
+	if err := n.fsm.Restore(nil); err == nil {
+		t.Fatal("it goes on")
+	}
+	if err := <-n.fatal; !strings.Contains(err.Error(), "restart") {
+		t.Fatal(err)
+	}
+	if got := n.fsm.Apply(&raft.Log{Index: 1 << 20, Type: raft.LogCommand}); got != errStopped {
+		t.Fatal(got)
+	}
+}

@@ -1,0 +1,161 @@
+package raftstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/raft"
+
+	"drawdown/engine"
+)
+
+// Store is one node: its log, its engine and its part in the cluster. Its methods
+// may be called from any goroutine.
+type Store struct {
+	o         Options
+	log       *slog.Logger
+	dir       *dataDir
+	wal       logStore
+	snapshots *snapshotStore
+	machine   machine
+	engine    *engine.Engine // the machine, if it is the real one
+	fsm       *fsm
+	net       raft.Transport
+	raft      *raft.Raft
+
+	queue   *queue
+	batcher *batcher
+	reads   reads
+
+	announced chan bool     // raft's, on each change of leadership
+	changed   chan struct{} // holds one token after a change
+	serving   atomic.Uint64 // the term in which this node serves as leader
+	failed    atomic.Bool
+	failOnce  sync.Once
+	diskFull  atomic.Bool
+
+	diskUnknown bool // of watchDisk
+
+	ctx      context.Context // ends when Close begins to stop the loops
+	cancel   context.CancelFunc
+	down     chan struct{} // closed when raft has stopped
+	batches  sync.WaitGroup
+	loops    sync.WaitGroup
+	drain    sync.WaitGroup
+	closing  sync.Once
+	closeErr error
+}
+
+func newStore(o Options) *Store {
+	s := &Store{
+		o: o, log: o.Logger.With("component", "raftstore"),
+		queue: newQueue(o.QueueCommands, o.QueueBytes), reads: reads{wake: make(chan struct{}, 1)},
+		announced: make(chan bool, 16), changed: make(chan struct{}, 1), down: make(chan struct{}),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// startRaft starts raft and everything that goes on by itself.
+func (s *Store) startRaft() (err error) {
+	s.batcher = newBatcher(s)
+	s.fsm = &fsm{store: s, machine: s.machine}
+	if newest := s.snapshots.newest(); newest != nil {
+		s.fsm.passed.raise(newest.Index)
+	}
+	s.checkDisk()
+	s.raft, err = raft.NewRaft(s.raftConfig(), s.fsm, s.wal, s.wal, s.snapshots, s.net)
+	if err != nil {
+		return fmt.Errorf("raft: %w", err)
+	}
+	s.batches.Go(s.batcher.run)
+	s.batches.Go(s.batcher.deliverAll)
+	s.drain.Go(s.drainLeadership)
+	for _, loop := range []func(){s.lead, s.confirmReads, s.settle, s.scheduleSnapshots, s.watchDisk} {
+		s.loops.Go(loop)
+	}
+	return nil
+}
+
+// fatal notes what the node cannot go on from and tells the owner, once. From
+// here on nothing more is taken, and nothing is answered as done.
+func (s *Store) fatal(err error) {
+	s.failed.Store(true)
+	s.failOnce.Do(func() {
+		s.log.Error("the node cannot go on", "error", err)
+		s.o.OnFatal(err)
+	})
+}
+
+// Close stops the node: nothing more is taken, what waits is still committed, and
+// the files are closed. It takes no snapshot: the log has everything. If ctx ends
+// first, what has not been answered by then is ErrUnknown; if raft itself cannot
+// stop, because the disk hangs, the files stay open and ctx's error is returned.
+func (s *Store) Close(ctx context.Context) error {
+	s.closing.Do(func() { s.closeErr = s.close(ctx) })
+	return s.closeErr
+}
+
+func (s *Store) close(ctx context.Context) error {
+	s.queue.close()
+	drained := s.wait(ctx, &s.batches)
+	s.cancel()
+	if drained == nil {
+		drained = s.wait(ctx, &s.loops)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.raft.Shutdown().Error() }()
+	var err error
+	select {
+	case err = <-stopped:
+		close(s.down)
+	case <-ctx.Done():
+		// One of the two may just have happened; a clean end is preferred.
+		select {
+		case err = <-stopped:
+			close(s.down)
+		default:
+			close(s.down)
+			return fmt.Errorf("raft does not stop, files are left open: %w", ctx.Err())
+		}
+	}
+	s.drain.Wait()
+	if drained != nil {
+		s.log.Warn("closed before everything was answered", "error", drained)
+	}
+	return errors.Join(err, s.closeFiles())
+}
+
+// wait waits for goroutines, as long as ctx allows.
+func (s *Store) wait(ctx context.Context, group *sync.WaitGroup) error {
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// closeFiles closes what was opened, in reverse order.
+func (s *Store) closeFiles() error {
+	var errs []error
+	if s.machine != nil {
+		errs = append(errs, s.machine.Close())
+	}
+	if s.wal != nil {
+		errs = append(errs, s.wal.Close())
+	}
+	if s.dir != nil {
+		errs = append(errs, s.dir.close())
+	}
+	return errors.Join(errs...)
+}
