@@ -238,7 +238,7 @@ func warmEncoders() {
 		&subscriptionAnswer{}, &supportAnswer{}, availabilityAnswer{}, successAnswer{}, hashAnswer{}, Status{}, CheckReport{},
 		[]struct{}{}, indexAnswer{}, healthAnswer{},
 	} {
-		if _, err := json.MarshalNoEscape(v); err != nil {
+		if _, err := json.Marshal(v); err != nil {
 			panic("api: an answer's type cannot be encoded: " + err.Error())
 		}
 	}

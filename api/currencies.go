@@ -109,7 +109,7 @@ func putRechargeConfig(c *call) (any, *Error) {
 	if f.Settings, err = v[3].object("settings"); err != nil {
 		return nil, err
 	}
-	config, encodeErr := json.MarshalNoEscape(f)
+	config, encodeErr := json.Marshal(f)
 	if encodeErr != nil {
 		return nil, errInternal
 	}

@@ -250,7 +250,7 @@ func (c *call) write(result any) {
 	if l, ok := result.(*list); ok {
 		text, err = l.encode()
 	} else {
-		text, err = json.MarshalNoEscape(result)
+		text, err = json.Marshal(result)
 	}
 	if err != nil {
 		panic("api: an answer cannot be encoded: " + err.Error())
@@ -276,7 +276,7 @@ type errorAnswer struct {
 }
 
 func writeError(rc *fasthttp.RequestCtx, e *Error) {
-	text, err := json.MarshalNoEscape(errorAnswer{e.Error(), e.Code, e.Param})
+	text, err := json.Marshal(errorAnswer{e.Error(), e.Code, e.Param})
 	if err != nil {
 		panic("api: an error cannot be encoded: " + err.Error())
 	}

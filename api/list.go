@@ -30,11 +30,11 @@ func pagingOf(total int, p ledger.Page) paging {
 
 // encode encodes the items once for both names.
 func (l *list) encode() ([]byte, error) {
-	items, err := json.MarshalNoEscape(l.items)
+	items, err := json.Marshal(l.items)
 	if err != nil {
 		return nil, err
 	}
-	part, err := json.MarshalNoEscape(pagingOf(l.total, l.page))
+	part, err := json.Marshal(pagingOf(l.total, l.page))
 	if err != nil {
 		return nil, err
 	}

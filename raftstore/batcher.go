@@ -2,7 +2,6 @@ package raftstore
 
 import (
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"drawdown/engine/ledger"
@@ -21,17 +20,11 @@ type batcher struct {
 
 	sent   chan *proposal // to deliver; closed at the end
 	landed chan struct{}  // one for each proposal whose fate is known
-
-	// last is the entry that was sent last; once it is committed, the next may go
-	// while the engine carries it out. The token wakes run.
-	last      atomic.Pointer[proposal]
-	committed chan struct{}
 }
 
 func newBatcher(s *Store) *batcher {
 	return &batcher{
 		store: s, sent: make(chan *proposal, splitWindow), landed: make(chan struct{}, splitWindow),
-		committed: make(chan struct{}, 1),
 	}
 }
 
@@ -49,7 +42,6 @@ func (b *batcher) run() {
 		}
 		select {
 		case <-b.store.queue.wake:
-		case <-b.committed:
 		case <-b.landed:
 			b.flying--
 		case <-b.store.down:
@@ -87,35 +79,13 @@ func (b *batcher) fill() {
 	}
 }
 
-// sendable says whether the open entry may go. One at a time in the log is faster
-// than more, for entries grow while they wait; but the log need not wait for the
-// engine, nor a batch that was split for itself.
+// sendable says whether the open entry may go: one at a time is faster than more,
+// except that a batch which was split need not wait for itself.
 func (b *batcher) sendable() bool {
-	switch last := b.last.Load(); {
-	case b.open.commands == 0:
+	if b.open.commands == 0 {
 		return false
-	case b.flying == 0:
-		return true
-	case b.open.continues:
-		return b.flying < splitWindow
-	default:
-		return b.flying < aheadOfEngine && last == nil
 	}
-}
-
-// hand notes that the engine is about to carry out an entry of the log. raft hands
-// on the very bytes that it was given, which tells this node's newest entry from
-// all others.
-func (b *batcher) hand(data []byte) {
-	last := b.last.Load()
-	if last == nil || len(data) == 0 || &last.data[0] != &data[0] {
-		return
-	}
-	b.last.Store(nil)
-	select {
-	case b.committed <- struct{}{}:
-	default:
-	}
+	return b.flying == 0 || b.open.continues && b.flying < splitWindow
 }
 
 // nextStamp is later than every stamp before it, whatever the clock does.
@@ -132,7 +102,6 @@ func (b *batcher) send() {
 		return
 	}
 	p.sent = time.Now()
-	b.last.Store(p)
 	p.future = s.raft.Apply(p.data, 0)
 	if s.o.Observer.Entry != nil {
 		s.o.Observer.Entry(p.commands, len(p.data))

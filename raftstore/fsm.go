@@ -57,7 +57,6 @@ func (f *fsm) apply(l *raft.Log) any {
 	if head := f.machine.Head().Index; l.Index <= head {
 		return f.stop(fmt.Errorf("entry %d came after entry %d", l.Index, head))
 	}
-	f.store.batcher.hand(l.Data)
 	start := time.Now()
 	results, err := f.machine.Apply(l.Index, l.Data)
 	if err != nil {

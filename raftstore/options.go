@@ -78,10 +78,6 @@ const (
 	// own channel holds as many, so that handing them over never waits.
 	splitWindow = 8
 
-	// aheadOfEngine is how many entries may be on their way when the engine is the
-	// slower part: one that it carries out, one that is being synced.
-	aheadOfEngine = 2
-
 	// appendEntries is how many entries raft hands on at once. At a restart raft
 	// queues up to 128 times as many ahead of the engine; this keeps them to
 	// 512 MiB if all were of full size.

@@ -154,7 +154,7 @@ func TestIndexIsRebuilt(t *testing.T) {
 		}
 	}
 	same(t, fs, same(t, fs, head)) // and stays
-	if err := check2(fs); err != nil {
+	if err := checkData(fs); err != nil {
 		t.Fatal("using the copy has changed it:", err)
 	}
 
@@ -172,7 +172,7 @@ func TestIndexIsRebuilt(t *testing.T) {
 	}
 }
 
-func check2(fs vfs.FS) error {
+func checkData(fs vfs.FS) error {
 	s, err := openSnapshots(fs, "data/snapshots", quiet(), nil)
 	if err != nil {
 		return err

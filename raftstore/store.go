@@ -27,9 +27,8 @@ type Store struct {
 	net       raft.Transport
 	raft      *raft.Raft
 
-	queue   *queue
-	batcher *batcher
-	reads   reads
+	queue *queue
+	reads reads
 
 	announced chan bool     // raft's, on each change of leadership
 	changed   chan struct{} // holds one token after a change
@@ -62,7 +61,6 @@ func newStore(o Options) *Store {
 
 // startRaft starts raft and everything that goes on by itself.
 func (s *Store) startRaft() (err error) {
-	s.batcher = newBatcher(s)
 	s.fsm = &fsm{store: s, machine: s.machine}
 	if newest := s.snapshots.newest(); newest != nil {
 		s.fsm.passed.raise(newest.Index)
@@ -72,8 +70,9 @@ func (s *Store) startRaft() (err error) {
 	if err != nil {
 		return fmt.Errorf("raft: %w", err)
 	}
-	s.batches.Go(s.batcher.run)
-	s.batches.Go(s.batcher.deliverAll)
+	b := newBatcher(s)
+	s.batches.Go(b.run)
+	s.batches.Go(b.deliverAll)
 	s.drain.Go(s.drainLeadership)
 	for _, loop := range []func(){s.lead, s.confirmReads, s.settle, s.scheduleSnapshots, s.watchDisk} {
 		s.loops.Go(loop)

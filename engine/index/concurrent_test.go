@@ -148,7 +148,7 @@ func TestApplyBlocksWhenFull(t *testing.T) {
 		}
 		close(applied)
 	}()
-	for x.Pressure() < 1 {
+	for x.Pressure() < 1 || len(applied) < 30 {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(20 * time.Millisecond)

@@ -70,7 +70,7 @@ func TestMergedRunsAreDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	settle(t, x)
-	if s := x.Stats(); s.Runs > 20 {
+	if s := x.Stats(); s.Runs > 32 { // of about a hundred flushed; up to four in each of seven tiers, and a few
 		t.Fatalf("%d runs", s.Runs)
 	}
 	stored, err := x.readRuns()

@@ -24,10 +24,9 @@ const epoch = 1_700_000_000 // Unix seconds at which scenarios begin
 // customers, identifiers and seconds, so that things meet.
 type scenario struct {
 	*rand.Rand
-	now     int64 // Unix seconds
-	huge    bool  // amounts near 2^127, too
-	events  int
-	created [2]int // grants asked for, by mode
+	now    int64 // Unix seconds
+	huge   bool  // amounts near 2^127, too
+	events int
 }
 
 func newScenario(seed uint64, huge bool) *scenario {
