@@ -145,14 +145,21 @@ func (b *batch) readLines() *Error {
 		}
 		line := bytes.TrimRight(b.text[start:end], "\r \t")
 		if len(line) > 0 {
-			fault := b.doc.parse(line)
-			if err := b.take(start, start+len(line), fault); err != nil {
+			if err := b.takeLine(start, line); err != nil {
 				return err
 			}
 		}
 		start = next
 	}
 	return nil
+}
+
+func (b *batch) takeLine(start int, line []byte) *Error {
+	var report ledger.Report
+	if scanWhole(line, b.mode, b.modeKnown, &report) {
+		return b.count(start, start+len(line), &report)
+	}
+	return b.take(start, start+len(line), b.doc.parse(line))
 }
 
 // readArray reads the events of the array at pos.
@@ -162,11 +169,7 @@ func (b *batch) readArray(pos int) (end int, err *Error) {
 		return pos + 1, nil
 	}
 	for {
-		end, fault, syntax := d.next(b.text, pos)
-		if syntax != nil {
-			return 0, syntax.under("body")
-		}
-		if err := b.take(pos, end, fault); err != nil {
+		if end, err = b.takeElement(pos); err != nil {
 			return 0, err
 		}
 		pos = d.space(end)
@@ -179,6 +182,19 @@ func (b *batch) readArray(pos int) (end int, err *Error) {
 			return 0, d.fail(pos, "a comma or the end of the array is missing").syntax.under("body")
 		}
 	}
+}
+
+// takeElement reads the array's element at pos.
+func (b *batch) takeElement(pos int) (end int, err *Error) {
+	var report ledger.Report
+	if end = scanEvent(b.text, pos, b.mode, b.modeKnown, &report); end >= 0 {
+		return end, b.count(pos, end, &report)
+	}
+	end, fault, syntax := b.doc.next(b.text, pos)
+	if syntax != nil {
+		return 0, syntax.under("body")
+	}
+	return end, b.take(pos, end, fault)
 }
 
 // readEnvelope reads the object at pos. The mode may stand in it behind the
@@ -301,26 +317,38 @@ func skipArray(text []byte, pos int) int {
 
 // take makes a command of the event that the document holds, or refuses it.
 func (b *batch) take(start, end int, fault *Error) *Error {
+	if fault == nil {
+		var report ledger.Report
+		if report, fault = decodeEvent(&b.doc, b.mode, b.modeKnown); fault == nil {
+			return b.count(start, end, &report)
+		}
+	}
+	if err := b.add(start, end, refusedBefore); err != nil {
+		return err
+	}
+	b.refused = append(b.refused, refusedItem{len(b.items) - 1, fault})
+	return nil
+}
+
+// count makes a command of an event.
+func (b *batch) count(start, end int, report *ledger.Report) *Error {
+	if err := b.add(start, end, int32(b.commands.Len())); err != nil {
+		return err
+	}
+	report.Channel = ledger.ViaBatch
+	b.commands.Add(report)
+	return nil
+}
+
+// add appends an item, if there is room for it.
+func (b *batch) add(start, end int, command int32) *Error {
 	if len(b.items) == maxBatchEvents {
 		return &Error{
 			Status: fasthttp.StatusRequestEntityTooLarge, Code: codeTooLarge, Param: "events",
 			Problem: fmt.Sprintf("are more than %d", maxBatchEvents),
 		}
 	}
-	item := batchItem{start: uint32(start), end: uint32(end), command: refusedBefore}
-	err := fault
-	if err == nil {
-		var report ledger.Report
-		if report, err = decodeEvent(&b.doc, b.mode, b.modeKnown); err == nil {
-			report.Channel = ledger.ViaBatch
-			item.command = int32(b.commands.Len())
-			b.commands.Add(&report)
-		}
-	}
-	if err != nil {
-		b.refused = append(b.refused, refusedItem{len(b.items), err})
-	}
-	b.items = append(b.items, item)
+	b.items = append(b.items, batchItem{start: uint32(start), end: uint32(end), command: command})
 	return nil
 }
 

@@ -78,15 +78,18 @@ func decodePayload(payload value, r *ledger.Report) (err *Error) {
 
 // createEvent counts one event. When it answers, the event has been consumed.
 func createEvent(c *call) (any, *Error) {
-	c.doc = documents.Get().(*document)
-	if err := c.doc.parse(c.http.PostBody()); err != nil {
-		c.metrics.malformed.Inc()
-		return nil, err.under("body")
-	}
-	report, err := decodeEvent(c.doc, c.mode, c.modeKnown)
-	if err != nil {
-		c.metrics.malformed.Inc()
-		return nil, err.orBody()
+	var report ledger.Report
+	if !scanWhole(c.http.PostBody(), c.mode, c.modeKnown, &report) {
+		c.doc = documents.Get().(*document)
+		if err := c.doc.parse(c.http.PostBody()); err != nil {
+			c.metrics.malformed.Inc()
+			return nil, err.under("body")
+		}
+		var err *Error
+		if report, err = decodeEvent(c.doc, c.mode, c.modeKnown); err != nil {
+			c.metrics.malformed.Inc()
+			return nil, err.orBody()
+		}
 	}
 	c.setMode(report.Mode == ledger.Live)
 	var b ledger.Batch

@@ -79,7 +79,7 @@ func TestKill(t *testing.T) {
 	run := NewRun(w, client, 4, batchesPerKill**kills)
 	var restarts []time.Duration
 	for round := range *kills {
-		load(t, run, node, time.Duration(100+rand.IntN(500))*time.Millisecond)
+		loadThenKill(t, run, node, time.Duration(100+rand.IntN(500))*time.Millisecond)
 		took, err := node.Start(t.Context())
 		if err != nil {
 			t.Fatalf("restart %d: %v", round, err)
@@ -109,8 +109,8 @@ func TestKill(t *testing.T) {
 		*kills, acked*w.Batch, events, restarts[len(restarts)/2], restarts[len(restarts)-1])
 }
 
-// load sends batches for a while and then kills the node under them.
-func load(t *testing.T, run *Run, node *Node, d time.Duration) {
+// loadThenKill sends batches for a while and then kills the node under them.
+func loadThenKill(t *testing.T, run *Run, node *Node, d time.Duration) {
 	t.Helper()
 	sent := make(chan error, 1)
 	go func() { sent <- run.Send(context.Background()) }()

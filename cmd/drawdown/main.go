@@ -29,6 +29,7 @@ type cli struct {
 	Version kong.VersionFlag `help:"Print the version."`
 
 	Serve serveCommand `cmd:"" help:"Run a node until SIGTERM or SIGINT."`
+	Bench benchCommand `cmd:"" help:"Put load on a node and measure it. Prints throughput and p99."`
 	Demo  demoCommand  `cmd:"" help:"Show on a throw-away node: the four steps, a million events, a kill in the middle, the sums."`
 }
 

@@ -2,9 +2,7 @@ package bench
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"math/rand/v2"
-	"strconv"
 )
 
 // Workload is a fixed sequence of events: event i is the same whenever it is
@@ -17,7 +15,7 @@ type Workload struct {
 }
 
 // Customer is the id of a customer of the workload.
-func (w *Workload) Customer(i int) string { return "cus_" + strconv.Itoa(i) }
+func (w *Workload) Customer(i int) string { return customerName(i) }
 
 // CustomerOf is which customer event i belongs to.
 func (w *Workload) CustomerOf(i int) int {
@@ -34,11 +32,7 @@ func (w *Workload) identifier(dst []byte, i int) []byte {
 	var raw [16]byte
 	binary.BigEndian.PutUint64(raw[:], w.random(i, 2))
 	binary.BigEndian.PutUint64(raw[8:], w.random(i, 3))
-	raw[6], raw[8] = raw[6]&0x0f|0x40, raw[8]&0x3f|0x80
-	for _, part := range [][]byte{raw[:4], raw[4:6], raw[6:8], raw[8:10]} {
-		dst = append(hex.AppendEncode(dst, part), '-')
-	}
-	return hex.AppendEncode(dst, raw[10:])
+	return appendUUID(dst, &raw)
 }
 
 // Body is the JSON array of the batch with the number: events n*Batch and on. Each
