@@ -128,22 +128,29 @@ func eventField(src []byte, pos int) (field uint, at int) {
 	if pos+1 >= len(src) {
 		return 0, 0
 	}
-	var key string
-	switch src[pos+1] {
+	switch key := src[pos:]; key[1] {
 	case 'e':
-		field, key = fieldEventName, `"event_name":`
+		if begins(key, `"event_name":`) {
+			return fieldEventName, behindSpace(src, pos+len(`"event_name":`))
+		}
 	case 'i':
-		field, key = fieldIdentifier, `"identifier":`
+		if begins(key, `"identifier":`) {
+			return fieldIdentifier, behindSpace(src, pos+len(`"identifier":`))
+		}
 	case 'p':
-		field, key = fieldPayload, `"payload":`
+		if begins(key, `"payload":`) {
+			return fieldPayload, behindSpace(src, pos+len(`"payload":`))
+		}
 	case 't':
-		field, key = fieldTimestamp, `"timestamp":`
+		if begins(key, `"timestamp":`) {
+			return fieldTimestamp, behindSpace(src, pos+len(`"timestamp":`))
+		}
 	case 'l':
-		field, key = fieldLivemode, `"livemode":`
-	default:
-		return 0, 0
+		if begins(key, `"livemode":`) {
+			return fieldLivemode, behindSpace(src, pos+len(`"livemode":`))
+		}
 	}
-	return fieldAt(src, pos, field, key)
+	return 0, 0
 }
 
 // payloadField is eventField within the payload.
@@ -151,26 +158,25 @@ func payloadField(src []byte, pos int) (field uint, at int) {
 	if pos+1 >= len(src) {
 		return 0, 0
 	}
-	var key string
-	switch src[pos+1] {
+	switch key := src[pos:]; key[1] {
 	case 'c':
-		field, key = fieldCustomer, `"customer_id":`
+		if begins(key, `"customer_id":`) {
+			return fieldCustomer, behindSpace(src, pos+len(`"customer_id":`))
+		}
 	case 'v':
-		field, key = fieldValue, `"value":`
+		if begins(key, `"value":`) {
+			return fieldValue, behindSpace(src, pos+len(`"value":`))
+		}
 	case 's':
-		field, key = fieldSubscription, `"subscription_id":`
-	default:
-		return 0, 0
+		if begins(key, `"subscription_id":`) {
+			return fieldSubscription, behindSpace(src, pos+len(`"subscription_id":`))
+		}
 	}
-	return fieldAt(src, pos, field, key)
+	return 0, 0
 }
 
-func fieldAt(src []byte, pos int, field uint, key string) (uint, int) {
-	end := pos + len(key)
-	if end > len(src) || string(src[pos:end]) != key {
-		return 0, 0
-	}
-	return field, behindSpace(src, end)
+func begins(src []byte, key string) bool {
+	return len(src) >= len(key) && string(src[:len(key)]) == key
 }
 
 // behindSpace is the position of the first byte from pos on that is not white

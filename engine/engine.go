@@ -163,7 +163,7 @@ func (e *Engine) resolve() error {
 // fanOut has every shard carry out its operations, and waits for all of them.
 func (e *Engine) fanOut() (digest uint64) {
 	for _, s := range e.shards {
-		s.ops = s.ops[:0]
+		s.ops, s.remembered = s.ops[:0], 0
 		s.out.Reset()
 	}
 	ops := e.machine.Ops()
@@ -191,10 +191,17 @@ func (e *Engine) remember() error {
 	e.machine.EachUse(func(f ledger.Fingerprint, u ledger.Use) {
 		e.batch.AddIdentifier(index.Fingerprint(f), index.Place(u))
 	})
-	for _, s := range e.shards {
-		for _, r := range s.out.Records {
-			e.batch.AddRecord(index.Place{Account: r.Account, Seq: r.Seq}, e.machine.Time, s.out.Data[r.Start:r.End])
+	// In the order of their sequences, which is the order in which the index keeps
+	// them: each shard's records are in the order of its operations.
+	ops := e.machine.Ops()
+	for i := range ops {
+		s := e.shard(ops[i].Account)
+		if s.remembered == len(s.out.Records) || s.out.Records[s.remembered].Seq != ops[i].Seq {
+			continue // the operation left no record
 		}
+		r := s.out.Records[s.remembered]
+		s.remembered++
+		e.batch.AddRecord(index.Place{Account: r.Account, Seq: r.Seq}, e.machine.Time, s.out.Data[r.Start:r.End])
 	}
 	return e.index.Apply(&e.batch)
 }

@@ -23,8 +23,9 @@ type shard struct {
 
 	// The shard's share of the entry at hand: written by Apply before it sends the
 	// message, read by it after the barrier.
-	ops []int
-	out ledger.Output
+	ops        []int
+	out        ledger.Output
+	remembered int // records of out that are in the index
 }
 
 // message asks the shard to carry out its share of an entry, or to run a read.
