@@ -171,6 +171,9 @@ func refusal(code ledger.Code, at fieldNames) *Error {
 		param, problem = "decimal", "differs from the decimals of the currency"
 	case ledger.LimitReached:
 		param, problem = at.limit, "has reached the number of objects that there may be"
+	case ledger.MetadataTooLong:
+		param = "metadata"
+		problem = fmt.Sprintf("would add up to more than %d bytes; a null deletes a key", ledger.MaxMetadata)
 	default:
 		param, problem = "", "was refused: "+code.String()
 	}

@@ -131,16 +131,21 @@ func (c *call) answerDuplicate(report *ledger.Report, result *ledger.Result) (an
 	return answer, nil
 }
 
-// firstEvent reads the event that a duplicate repeats. That it cannot be read is
-// not known to be a success or a conflict, and sending again may tell.
+// firstEvent reads the event that a duplicate repeats, as it stands now.
 func (c *call) firstEvent(result *ledger.Result) (ledger.Event, *Error) {
 	first, ok, err := c.view.Event(c.ctx, c.mode, result.Event())
+	return first, c.unlessRead(result, ok, err)
+}
+
+// unlessRead answers for a first event that cannot be read: that is not known to be
+// a success or a conflict, and sending again may tell.
+func (c *call) unlessRead(result *ledger.Result, ok bool, err error) *Error {
 	if err == nil && ok {
-		return first, nil
+		return nil
 	}
 	c.metrics.unknown.Inc()
 	c.log.Error("the first event of an identifier cannot be read", "event", result.Event().String(), "found", ok, "error", err)
-	return first, errOutcomeUnknown
+	return errOutcomeUnknown
 }
 
 // compare says in which field a repeated event differs from the first one.

@@ -174,6 +174,10 @@ func (f *fake) Event(_ context.Context, _ ledger.Mode, id ledger.EventID) (ledge
 	f.eventGot++
 	return f.event, id == f.event.ID, f.readErr
 }
+func (f *fake) EventAsCounted(_ ledger.Mode, id ledger.EventID) (ledger.Event, bool, error) {
+	f.eventGot++
+	return f.event, id == f.event.ID, f.readErr
+}
 func (f *fake) Events(_ context.Context, filter ledger.EventFilter, p ledger.Page) ([]ledger.Event, int, error) {
 	f.filter, f.page = filter, p
 	return []ledger.Event{f.event}, 1, f.readErr

@@ -67,6 +67,9 @@ type View interface {
 	Pending(ctx context.Context, mode ledger.Mode, customer string, currency uint32, subscription string) ([]ledger.CurrencyTotal, error)
 	Holders(ctx context.Context, mode ledger.Mode, currency uint32, p ledger.Page) ([]ledger.Holder, int, error)
 	Event(ctx context.Context, mode ledger.Mode, id ledger.EventID) (ledger.Event, bool, error)
+	// EventAsCounted is an event as it was when it was counted; what was pending then
+	// may have been settled since. It is cheap whatever came after.
+	EventAsCounted(mode ledger.Mode, id ledger.EventID) (ledger.Event, bool, error)
 	Events(ctx context.Context, f ledger.EventFilter, p ledger.Page) ([]ledger.Event, int, error)
 	EventStats(ctx context.Context, f ledger.EventFilter, intervalSeconds int64) ([]ledger.EventStat, error)
 	Transaction(ctx context.Context, mode ledger.Mode, id ledger.TransactionID) (ledger.Transaction, bool, error)
@@ -102,12 +105,26 @@ type Member struct {
 // invariant. Hash is the running hash over entries and results, StateHash that of
 // the state itself: both are equal on every node at the same index (I4).
 type CheckReport struct {
-	OK            bool     `json:"ok"`
-	Index         uint64   `json:"index"`
-	Hash          string   `json:"hash"`
-	StateHash     string   `json:"state_hash"`
-	Customers     int      `json:"customers"`
-	Grants        uint64   `json:"grants"`
-	PendingEvents uint64   `json:"pending_events"`
-	Violations    []string `json:"violations"`
+	OK            bool   `json:"ok"`
+	Index         uint64 `json:"index"`
+	Hash          string `json:"hash"`
+	StateHash     string `json:"state_hash"`
+	Customers     int    `json:"customers"`
+	Grants        uint64 `json:"grants"`
+	PendingEvents uint64 `json:"pending_events"`
+	// Totals are in the order in which the currencies were made.
+	Totals     []CurrencyTotals `json:"totals"`
+	Violations []string         `json:"violations"`
+}
+
+// CurrencyTotals sums up one currency over all customers, in its smallest unit:
+// granted = remaining + reserved + consumed + forfeited (I3).
+type CurrencyTotals struct {
+	Currency  string `json:"currency_id"`
+	Granted   string `json:"granted"`
+	Remaining string `json:"remaining"` // can be spent
+	Reserved  string `json:"reserved"`  // in grants that are not effective yet
+	Consumed  string `json:"consumed"`
+	Forfeited string `json:"forfeited"` // expired and voided
+	Pending   string `json:"pending"`   // owed by events
 }

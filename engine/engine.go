@@ -229,6 +229,9 @@ func (e *Engine) Cluster() (name [16]byte, ok bool) {
 	return e.machine.Cluster()
 }
 
+// Shards is how many goroutines own accounts.
+func (e *Engine) Shards() int { return len(e.shards) }
+
 // Pressure is how full the index's memory is, 0 to 1. At 1 Apply waits for the
 // disk; writers should be turned away before that (I12).
 func (e *Engine) Pressure() float64 { return e.index.Pressure() }

@@ -281,7 +281,7 @@ func TestSnapshotAndReplay(t *testing.T) {
 			}
 		}
 		got, err := e.Check()
-		if err != nil || got != want {
+		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: after replay %+v, want %+v (%v)", dir, got, want, err)
 		}
 		compareHistory(t, dir, r.e, e)

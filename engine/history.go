@@ -78,91 +78,166 @@ func (e *Engine) scan(
 
 // Event is one event as it stands; ok is false if there is none in this mode.
 func (e *Engine) Event(ctx context.Context, mode ledger.Mode, id ledger.EventID) (ev ledger.Event, ok bool, err error) {
+	ev, ok, err = e.EventAsCounted(mode, id)
+	if !ok || err != nil {
+		return ev, false, err
+	}
+	events := []ledger.Event{ev}
+	err = e.followUp(ctx, events)
+	return events[0], err == nil, err
+}
+
+// EventAsCounted is one event as it was when it was counted: what was pending then
+// may have been settled since. It costs no more than reading one record.
+func (e *Engine) EventAsCounted(mode ledger.Mode, id ledger.EventID) (ev ledger.Event, ok bool, err error) {
 	en, ok, err := e.record(mode, index.Place(id))
 	if !ok || err != nil || en.rr.Event == nil {
 		return ev, false, err
 	}
-	ev, err = e.event(ctx, &en)
-	return ev, err == nil, err
+	return e.event(&en), true, nil
 }
 
-// event is a record's event as it stands now: what was pending when it was
-// recorded may have been settled since.
-func (e *Engine) event(ctx context.Context, en *entry) (ledger.Event, error) {
+// event is a record's event as it was recorded.
+func (e *Engine) event(en *entry) ledger.Event {
 	r := en.rr.Event
 	ev := ledger.Event{
 		ID: ledger.EventID(en.Place), Identifier: r.Identifier(), Meter: r.Meter, Currency: r.Currency, Value: r.Value,
-		Cost: r.Cost, Timestamp: r.Timestamp, HasTimestamp: r.HasTimestamp, Metadata: slices.Clone(r.Metadata), SourceData: slices.Clone(r.SourceData),
-		Channel: r.Channel, Created: en.time, Processed: en.time,
+		Cost: r.Cost, Pending: r.Pending, Timestamp: r.Timestamp, HasTimestamp: r.HasTimestamp,
+		Metadata: slices.Clone(r.Metadata), SourceData: slices.Clone(r.SourceData), Channel: r.Channel,
+		Created: en.time, Processed: en.time,
 	}
 	ev.Customer, ev.Subscription = e.namesOf(en.Account, r.Subscription)
-	if !r.Pending.IsZero() {
-		if err := e.followUp(ctx, en, &ev); err != nil {
-			return ev, err
-		}
-	}
 	ev.Consumed, _ = ev.Cost.Sub(ev.Pending)
 	if !ev.Pending.IsZero() {
-		ev.Status = ledger.EventRequiresCapture
+		ev.Status, ev.Processed = ledger.EventRequiresCapture, 0
 	}
-	return ev, nil
+	return ev
 }
 
-// followUp finds out what became of what was pending when the event was recorded:
-// how much still is, and when the rest was settled. If a level fell, a part may
-// have been waived: then the event costs that much less.
-func (e *Engine) followUp(ctx context.Context, en *entry, ev *ledger.Event) error {
-	first := en.rr.Event.Pending
-	err := e.shard(en.Account).do(ctx, func(b *ledger.Book) {
-		ev.Pending = b.PendingOf(en.Account, ev.Currency, en.Seq)
-	})
-	if err != nil {
-		return err
+// followUp brings events from what they were when they were recorded to what they
+// are now. Those of one account are followed together: what settled them may be
+// one long record far behind.
+func (e *Engine) followUp(ctx context.Context, events []ledger.Event) error {
+	short := map[uint32][]*ledger.Event{}
+	for i := range events {
+		if ev := &events[i]; !ev.Pending.IsZero() {
+			short[ev.ID.Account] = append(short[ev.ID.Account], ev)
+		}
 	}
-	meter, _ := e.MeterNumber(ev.Meter)
-	open := !ev.Pending.IsZero()
-	if open && meter.Aggregation != ledger.Last {
-		ev.Processed = 0
-		return nil
-	}
-	settled, at, err := e.settled(en, first)
-	if err != nil {
-		return err
-	}
-	if meter.Aggregation == ledger.Last {
-		still, _ := ev.Pending.Add(settled)
-		waived, _ := first.Sub(still)
-		ev.Cost, _ = ev.Cost.Sub(waived)
-	}
-	if at != 0 {
-		ev.Processed = at
-	}
-	if open {
-		ev.Processed = 0
+	for account, of := range short {
+		if err := e.followAccount(ctx, account, of); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// settled is how much of what the event owed was drawn later, up to owed, and when
-// the last of it was. It is found in the records that followed.
-func (e *Engine) settled(en *entry, owed ledger.Amount) (sum ledger.Amount, at int64, err error) {
+// followed is what became of what was pending of an event.
+type followed struct {
+	first   ledger.Amount // when it was recorded
+	pending ledger.Amount // now
+	settled ledger.Amount // drawn in between
+	at      int64         // when the last of it was
+	level   bool
+}
+
+// done says that nothing more is to be found in the records. If a level fell, a part
+// may have been waived, of which no record tells: only the end of them does.
+func (f *followed) done() bool {
+	return f.settled == f.first || !f.level && !f.pending.IsZero()
+}
+
+func (e *Engine) followAccount(ctx context.Context, account uint32, events []*ledger.Event) error {
+	found := make(map[uint64]*followed, len(events))
+	from, last := events[0].ID.Seq, events[0].ID.Seq
+	for _, ev := range events {
+		meter, _ := e.MeterNumber(ev.Meter)
+		found[ev.ID.Seq] = &followed{first: ev.Pending, level: meter.Aggregation == ledger.Last}
+		from, last = min(from, ev.ID.Seq), max(last, ev.ID.Seq)
+	}
+	// The account and the records are looked at one after the other. So that they
+	// tell of the same moment, the records have to come up to where the account was,
+	// and those behind do not count.
+	var at ledger.Head
+	s := e.shard(account)
+	err := s.do(ctx, func(b *ledger.Book) {
+		at = s.at
+		b.EachDebt(account, func(seq uint64, amount ledger.Amount) {
+			if seq >= from && seq <= last && found[seq] != nil {
+				found[seq].pending = amount
+			}
+		})
+	})
+	if err == nil {
+		err = e.WaitApplied(ctx, at.Index)
+	}
+	if err == nil {
+		err = e.settled(ctx, account, from+1, at.Seq, found)
+	}
+	if err != nil {
+		return err
+	}
+	for _, ev := range events {
+		found[ev.ID.Seq].bring(ev)
+	}
+	return nil
+}
+
+// settled finds what the records of an account, from one sequence to another, drew
+// for events that were short.
+func (e *Engine) settled(ctx context.Context, account uint32, from, to uint64, found map[uint64]*followed) error {
+	open := 0
+	for _, f := range found {
+		if !f.done() {
+			open++
+		}
+	}
+	if open == 0 {
+		return nil
+	}
 	var later entry
 	var failed error
-	err = e.index.Scan(en.Account, en.Seq+1, false, func(r index.Record) bool {
-		if failed = later.read(r); failed != nil {
+	seen := 0
+	err := e.index.Scan(account, from, false, func(r index.Record) bool {
+		if seen++; seen%scanEvery == 0 {
+			failed = ctx.Err()
+		}
+		if failed == nil {
+			failed = later.read(r)
+		}
+		if failed != nil || r.Seq > to {
 			return false
 		}
 		var row ledger.Row
 		for later.rr.Next(&row) {
-			if row.EventSeq == en.Seq && row.Type == ledger.RowConsumption {
-				sum, _ = sum.Add(row.Amount)
-				at = r.Time
+			f := found[row.EventSeq]
+			if f == nil || row.Own || row.Type != ledger.RowConsumption || f.done() {
+				continue
+			}
+			f.settled, _ = f.settled.Add(row.Amount)
+			f.at = r.Time
+			if f.done() {
+				open--
 			}
 		}
 		failed = later.rr.Err()
-		return failed == nil && sum != owed
+		return failed == nil && open > 0
 	})
-	return sum, at, errors.Join(failed, err)
+	return errors.Join(failed, err)
+}
+
+// bring changes an event from what it was when it was recorded to what it is now.
+func (f *followed) bring(ev *ledger.Event) {
+	ev.Pending = f.pending
+	if f.level {
+		still, _ := f.pending.Add(f.settled)
+		waived, _ := f.first.Sub(still)
+		ev.Cost, _ = ev.Cost.Sub(waived)
+	}
+	ev.Consumed, _ = ev.Cost.Sub(ev.Pending)
+	if f.pending.IsZero() {
+		ev.Status, ev.Processed = ledger.EventCompleted, max(ev.Created, f.at)
+	}
 }
 
 func (e *Engine) namesOf(account, subscription uint32) (customer, subscriptionID string) {
@@ -224,8 +299,11 @@ func (e *Engine) Events(ctx context.Context, f ledger.EventFilter, p ledger.Page
 	}
 	list := ordered[ledger.Event]{window: w}
 	err = e.eachEvent(ctx, &f, p.Ascending, func(en *entry) error {
-		return list.offer(key{en.Seq, uint64(en.Account)}, func() (ledger.Event, error) { return e.event(ctx, en) })
+		return list.offer(key{en.Seq, uint64(en.Account)}, func() (ledger.Event, error) { return e.event(en), nil })
 	})
+	if err == nil {
+		err = e.followUp(ctx, list.items)
+	}
 	return list.items, list.total, err
 }
 

@@ -208,8 +208,9 @@ type Report struct {
 	Head      ledger.Head
 	Customers int
 	Totals    ledger.Totals
-	Digest    uint64 // hash of the whole state: equal on all nodes at the same index (I4)
-	Violation error  // the first one, nil if there is none
+	Sums      []ledger.CurrencyTotals // by currency, in the order of their numbers
+	Digest    uint64                  // hash of the whole state: equal on all nodes at the same index (I4)
+	Violation error                   // the first one, nil if there is none
 }
 
 // Check copies the state and walks the copy: I3 of every account, and the digest
@@ -222,6 +223,6 @@ func (e *Engine) Check() (Report, error) {
 	defer frozen.Release()
 	r := Report{Head: frozen.Head()}
 	r.Totals, r.Digest, r.Violation = frozen.state.Check()
-	r.Customers = frozen.state.Customers()
+	r.Customers, r.Sums = frozen.state.Customers(), frozen.state.CurrencyTotals()
 	return r, nil
 }

@@ -18,8 +18,10 @@ type shard struct {
 	book    *ledger.Book
 	mail    chan message
 	nextDue atomic.Int64
-	stopped chan struct{}
+	stopped chan struct{} // closed to ask the goroutine to end
+	ended   chan struct{} // closed when it has
 	once    sync.Once
+	at      ledger.Head // of the last entry that touched the shard; the goroutine's own
 
 	// The shard's share of the entry at hand: written by Apply before it sends the
 	// message, read by it after the barrier.
@@ -36,13 +38,15 @@ type message struct {
 }
 
 func startShard(book *ledger.Book, e *Engine) *shard {
-	s := &shard{engine: e, book: book, mail: make(chan message, mailboxLen), stopped: make(chan struct{})}
+	s := &shard{engine: e, book: book, mail: make(chan message, mailboxLen), at: e.machine.Head}
+	s.stopped, s.ended = make(chan struct{}), make(chan struct{})
 	s.nextDue.Store(book.NextDue())
 	go s.run()
 	return s
 }
 
 func (s *shard) run() {
+	defer close(s.ended)
 	for {
 		select {
 		case m := <-s.mail:
@@ -64,6 +68,7 @@ func (s *shard) apply() {
 	for _, i := range s.ops {
 		machine.SetResult(i, s.book.Apply(&ops[i], machine.Time, dir, &s.out))
 	}
+	s.at = machine.Head
 	s.nextDue.Store(s.book.NextDue())
 }
 
@@ -76,7 +81,8 @@ func (s *shard) read(m message) {
 }
 
 // do runs fn on the shard's goroutine and waits for it. fn must be short: writes
-// to the shard's accounts wait behind it.
+// to the shard's accounts wait behind it. When do has returned fn does not run any
+// more, whatever the error.
 func (s *shard) do(ctx context.Context, fn func(*ledger.Book)) error {
 	done := make(chan struct{})
 	select {
@@ -89,7 +95,12 @@ func (s *shard) do(ctx context.Context, fn func(*ledger.Book)) error {
 	select {
 	case <-done:
 		return nil
-	case <-s.stopped:
+	case <-s.ended:
+	}
+	select {
+	case <-done:
+		return nil // the last thing it did
+	default:
 		return ErrClosed
 	}
 }

@@ -97,14 +97,14 @@ func (b *batcher) nextStamp() int64 {
 func (b *batcher) send() {
 	s := b.store
 	p := b.open.seal(b.nextStamp())
-	if err := s.admits(); err != nil {
-		p.deliver(s.queue, nil, 0, err)
-		return
-	}
 	p.sent = time.Now()
-	p.future = s.raft.Apply(p.data, 0)
-	if s.o.Observer.Entry != nil {
-		s.o.Observer.Entry(p.commands, len(p.data))
+	// A refusal takes the same way as a result: an earlier part of the same batch may
+	// be in flight, and must be answered for first (I6).
+	if p.refused = s.admits(); p.refused == nil {
+		p.future = s.raft.Apply(p.data, 0)
+		if s.o.Observer.Entry != nil {
+			s.o.Observer.Entry(p.commands, len(p.data))
+		}
 	}
 	b.flying++
 	b.sent <- p
@@ -113,6 +113,11 @@ func (b *batcher) send() {
 // deliverAll waits for the entries' fates, in order, and hands out the results.
 func (b *batcher) deliverAll() {
 	for p := range b.sent {
+		if p.refused != nil {
+			b.landed <- struct{}{}
+			p.deliver(b.store.queue, nil, 0, p.refused)
+			continue
+		}
 		results, err := p.outcome()
 		b.landed <- struct{}{} // first, so that the next entry is on its way
 		since(b.store.o.Observer.Commit, p.sent)

@@ -78,11 +78,12 @@ func (e *openEntry) seal(stamp int64) *proposal {
 	return p
 }
 
-// proposal is an entry that has been handed to raft.
+// proposal is an entry that has been handed to raft, or refused in front of it.
 type proposal struct {
 	data     []byte
 	commands int
 	parts    []part
+	refused  error // why the entry never came to raft; then there is no future
 	future   raft.ApplyFuture
 	sent     time.Time
 }

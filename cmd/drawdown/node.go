@@ -53,14 +53,26 @@ func (n *node) Hash(context.Context) (index, hash uint64, err error) {
 	return head.Index, head.Chain, nil
 }
 
-func (n *node) Check(context.Context) (api.CheckReport, error) {
+func (n *node) Check(ctx context.Context) (api.CheckReport, error) {
+	// Not of a state that the node is still restoring.
+	if _, err := n.Linearize(ctx); err != nil {
+		return api.CheckReport{}, err
+	}
 	r, err := n.store.Engine().Check()
 	if err != nil {
 		return api.CheckReport{}, err
 	}
 	report := api.CheckReport{
 		OK: r.Violation == nil, Index: r.Head.Index, Hash: hash(r.Head.Chain), StateHash: hash(r.Digest),
-		Customers: r.Customers, Grants: r.Totals.Grants, PendingEvents: r.Totals.Debts, Violations: []string{},
+		Customers: r.Customers, Grants: r.Totals.Grants, PendingEvents: r.Totals.Debts, Totals: []api.CurrencyTotals{},
+		Violations: []string{},
+	}
+	for _, t := range r.Sums {
+		report.Totals = append(report.Totals, api.CurrencyTotals{
+			Currency: ledger.CurrencyID(t.Currency), Granted: t.Granted.String(), Remaining: t.Balance.String(),
+			Reserved: t.Reserved.String(), Consumed: t.Consumed.String(), Forfeited: t.Forfeited.String(),
+			Pending: t.Owed.String(),
+		})
 	}
 	if r.Violation != nil {
 		report.Violations = append(report.Violations, r.Violation.Error())
@@ -80,6 +92,7 @@ func (n *node) Status() api.Status {
 	status := api.Status{
 		Node: st.NodeID, Version: version, Role: strings.ToLower(st.Role), Leader: st.LeaderID, Term: st.Term,
 		AppliedIndex: st.Head.Index, CommitIndex: st.Commit, LastIndex: st.LastLog, SnapshotIndex: st.SnapshotIndex,
+		Shards: n.store.Engine().Shards(),
 	}
 	if cluster, ok := n.store.Engine().Cluster(); ok {
 		status.Cluster = hex.EncodeToString(cluster[:])

@@ -154,25 +154,18 @@ func (b *Book) owedBy(p *position, subscription uint32) (sum Amount) {
 	return sum
 }
 
-// PendingOf is what is still pending of an event of the account; zero when all
-// of it is consumed.
-func (b *Book) PendingOf(number, currency uint32, seq uint64) Amount {
+// EachDebt visits what is pending of the events of an account, by their sequences.
+// Of an event that it does not visit nothing is pending.
+func (b *Book) EachDebt(number uint32, fn func(seq uint64, amount Amount)) {
 	a := b.lookup(number)
 	if a == nil {
-		return Amount{}
+		return
 	}
 	for pi := a.firstPosition; pi != 0; pi = b.positions.at(pi).next {
-		p := b.positions.at(pi)
-		if p.currency != currency {
-			continue
-		}
-		for i := p.debtHead; i != 0; i = b.debts.at(i).next {
-			if d := b.debts.at(i); d.seq == seq {
-				return d.amount
-			}
+		for i := b.positions.at(pi).debtHead; i != 0; i = b.debts.at(i).next {
+			fn(b.debts.at(i).seq, b.debts.at(i).amount)
 		}
 	}
-	return Amount{}
 }
 
 // Holder is what an account holds of a currency; ok is false when it can spend

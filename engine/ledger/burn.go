@@ -229,19 +229,30 @@ func (b *Book) forfeit(p *position, g *grant, status GrantStatus, now int64, out
 }
 
 // settle pays what is owed from what can be spent, oldest first. A debt to which
-// no grant applies stays in the queue and does not hold up the ones behind it.
+// no grant applies stays in the queue and does not hold up the ones behind it. What
+// was not paid in full leaves nothing for others of its kind: they are not tried.
 func (b *Book) settle(p *position, op *Op, d *Directory, out *Output) {
 	p.scopes = op.scopeSeen
 	link, last := &p.debtHead, uint32(0)
+	type kind struct{ meter, subscription uint32 }
+	var dry map[kind]bool
 	for *link != 0 && !p.balance.IsZero() {
 		i := *link
 		owed := b.debts.at(i)
+		if dry[kind{owed.meter, owed.subscription}] {
+			last, link = i, &owed.next
+			continue
+		}
 		row := Row{EventSeq: owed.seq, Meter: owed.meter, Subscription: owed.subscription}
 		u := use{owed.meter, owed.subscription, b.findLevel(p.account, owed.meter)}
 		rest := b.draw(p, u, owed.amount, d, out, row)
 		p.owed = p.owed.minus(owed.amount.minus(rest))
 		owed.amount = rest
 		if !rest.IsZero() {
+			if dry == nil {
+				dry = map[kind]bool{}
+			}
+			dry[kind{owed.meter, owed.subscription}] = true
 			last, link = i, &owed.next
 			continue
 		}

@@ -10,6 +10,9 @@ const (
 	MaxPriority     = 99999
 )
 
+// MaxMetadata is how long an object's metadata may get by merging, in bytes.
+const MaxMetadata = 16 << 10
+
 // DefaultDecimals is what a currency made together with a meter has when the
 // caller names none.
 const DefaultDecimals = 2

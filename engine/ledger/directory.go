@@ -143,13 +143,17 @@ func (d *Directory) updateMeter(c *UpdateMeter, now int64) (uint32, Code) {
 		return 0, MeterUnknown
 	}
 	m := d.meter(number)
+	metadata, code := mergeMetadata(m.Metadata, c.Metadata)
+	if code.Refused() {
+		return 0, code
+	}
 	assign(&m.Name, c.Name)
 	assign(&m.Unit, c.Unit)
 	assign(&m.Description, c.Description)
 	if c.Active != nil {
 		m.Active = *c.Active
 	}
-	m.Metadata = clone(mergeObjects(m.Metadata, c.Metadata))
+	m.Metadata = clone(metadata)
 	m.Updated = now
 	return number, OK
 }
@@ -160,11 +164,15 @@ func (d *Directory) updateCurrency(c *UpdateCurrency, now int64) (uint32, Code) 
 		return 0, CurrencyUnknown
 	}
 	currency := d.currency(number)
+	metadata, code := mergeMetadata(currency.Metadata, c.Metadata)
+	if code.Refused() {
+		return 0, code
+	}
 	assign(&currency.Name, c.Name)
 	assign(&currency.Symbol, c.Symbol)
 	assign(&currency.Description, c.Description)
 	assign(&currency.Logo, c.Logo)
-	currency.Metadata = clone(mergeObjects(currency.Metadata, c.Metadata))
+	currency.Metadata = clone(metadata)
 	if c.Recharge != nil {
 		currency.Recharge = clone(c.Recharge)
 	}
@@ -174,21 +182,25 @@ func (d *Directory) updateCurrency(c *UpdateCurrency, now int64) (uint32, Code) 
 
 func (d *Directory) putCustomer(c *PutCustomer, now int64) (uint32, Code) {
 	number := find(&d.customers, c.Mode, c.Customer)
+	if number == 0 && !c.Create {
+		return 0, CustomerUnknown
+	}
+	details := d.details[number]
+	metadata, code := mergeMetadata(details.metadata, c.Metadata)
+	if code.Refused() {
+		return 0, code
+	}
 	if number == 0 {
-		if !c.Create {
-			return 0, CustomerUnknown
-		}
 		number = d.customer(c.Mode, []byte(c.Customer), now)
 	}
 	if c.Name == nil && c.Email == nil && c.Phone == nil && c.Description == nil && c.Metadata == nil {
 		return number, OK
 	}
-	details := d.details[number]
 	assign(&details.name, c.Name)
 	assign(&details.email, c.Email)
 	assign(&details.phone, c.Phone)
 	assign(&details.description, c.Description)
-	details.metadata = clone(mergeObjects(details.metadata, c.Metadata))
+	details.metadata = clone(metadata)
 	details.updated = now
 	d.details[number] = details
 	return number, OK

@@ -77,17 +77,21 @@ func (b *Book) withGrant(
 
 func (b *Book) updateGrant(op *Op, now int64, d *Directory, out *Output, result *Result) {
 	b.withGrant(op, now, d, out, result, func(p *position, g *grant) Code {
-		if op.update.Expire {
-			if g.status != GrantPending && g.status != GrantGranted {
-				return GrantEnded
-			}
-			b.forfeit(p, g, GrantExpired, now, out)
+		if op.update.Expire && g.status != GrantPending && g.status != GrantGranted {
+			return GrantEnded
 		}
 		if op.update.Metadata != nil {
 			texts := b.texts(g)
-			texts.metadata = mergeObjects(texts.metadata, op.update.Metadata)
+			metadata, code := mergeMetadata(texts.metadata, op.update.Metadata)
+			if code.Refused() {
+				return code
+			}
+			texts.metadata = metadata
 			b.setTexts(g, &texts)
 			g.updated = now
+		}
+		if op.update.Expire {
+			b.forfeit(p, g, GrantExpired, now, out)
 		}
 		return OK
 	})

@@ -16,8 +16,9 @@ type level struct {
 }
 
 // taking is an amount that a level took from one grant. A second taking in a row
-// from the same grant adds to the first: how many there are is bounded by how
-// often the grants change, not by the events.
+// from the same grant adds to the first, so that usually there are about as many as
+// grants. Levels that rise and fall in turn over the same grants leave more; there
+// are never more than the level has smallest units.
 type taking struct {
 	grant  uint32
 	below  uint32

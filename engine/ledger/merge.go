@@ -1,6 +1,23 @@
 package ledger
 
-import "sort"
+import (
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// mergeMetadata is mergeObjects within MaxMetadata: patches are small, what they add
+// up to must be too. What is deleted makes room, and what is too long already may
+// get shorter.
+func mergeMetadata(base, patch []byte) ([]byte, Code) {
+	merged := mergeObjects(base, patch)
+	if len(merged) > MaxMetadata && len(merged) > len(base) {
+		return nil, MetadataTooLong
+	}
+	return merged, OK
+}
 
 // mergeObjects is base with the keys of patch put over it; a key whose value in
 // patch is null is deleted. Both are compact, valid JSON objects without
@@ -12,13 +29,13 @@ func mergeObjects(base, patch []byte) []byte {
 	}
 	merged := map[string]string{}
 	for _, m := range splitObject(base) {
-		merged[m.key] = m.value
+		merged[plainKey(m.key)] = m.value
 	}
 	for _, m := range splitObject(patch) {
 		if m.value == "null" {
-			delete(merged, m.key)
+			delete(merged, plainKey(m.key))
 		} else {
-			merged[m.key] = m.value
+			merged[plainKey(m.key)] = m.value
 		}
 	}
 	if len(merged) == 0 {
@@ -37,6 +54,67 @@ func mergeObjects(base, patch []byte) []byte {
 		out = append(append(append(out, key...), ':'), merged[key]...)
 	}
 	return append(out, '}')
+}
+
+// plainKey is the one form in which a key is written, quotes and all: clients differ
+// in what they escape, and mean the same key. Only quotes, backslashes and control
+// characters stay escaped.
+func plainKey(key string) string {
+	if !strings.Contains(key, `\`) {
+		return key
+	}
+	out := make([]byte, 0, len(key))
+	for i := 0; i < len(key); {
+		if key[i] != '\\' || i+1 == len(key) {
+			out = append(out, key[i])
+			i++
+			continue
+		}
+		c, n := escaped(key[i:])
+		switch {
+		case c < 0: // no character
+			out = append(out, key[i:i+n]...)
+		case c == '"' || c == '\\':
+			out = append(out, '\\', byte(c))
+		case c < ' ':
+			out = fmt.Appendf(out, `\u%04x`, c)
+		default:
+			out = utf8.AppendRune(out, c)
+		}
+		i += n
+	}
+	return string(out)
+}
+
+// escaped is the character that the escape at the start of s stands for, and the
+// length of the escape; -1 for what is none.
+func escaped(s string) (c rune, n int) {
+	if s[1] != 'u' {
+		if at := strings.IndexByte(`"\/bfnrt`, s[1]); at >= 0 {
+			return rune("\"\\/\b\f\n\r\t"[at]), 2
+		}
+		return -1, 2
+	}
+	unit := unit16(s)
+	if low := unit16(s[min(6, len(s)):]); unit >= 0xd800 && unit < 0xdc00 && low >= 0xdc00 && low < 0xe000 {
+		return 0x10000 + (unit-0xd800)<<10 + (low - 0xdc00), 12
+	}
+	if unit < 0 || unit >= 0xd800 && unit < 0xe000 {
+		return -1, 2 // the rest of it needs no escape, and is copied as it is
+	}
+	return unit, 6
+}
+
+// unit16 is the number of the \uXXXX at the start of s, -1 if there is none.
+func unit16(s string) rune {
+	if len(s) < 6 || s[:2] != `\u` {
+		return -1
+	}
+	n, err := strconv.ParseUint(s[2:6], 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(n)
 }
 
 // member is one key and value of an object, both as they stand in the JSON text.

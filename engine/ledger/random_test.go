@@ -393,8 +393,10 @@ func (j *judge) customer(cus *modelCustomer) error {
 			return fmt.Errorf("currency %d: %w", n+1, err)
 		}
 	}
+	pending := map[uint64]Amount{}
+	book.EachDebt(cus.number, func(seq uint64, amount Amount) { pending[seq] = amount })
 	for _, e := range cus.events {
-		if err := same("pending of "+e.identifier, book.PendingOf(cus.number, e.currency, j.seqs[e]), e.pending); err != nil {
+		if err := same("pending of "+e.identifier, pending[j.seqs[e]], e.pending); err != nil {
 			return err
 		}
 	}

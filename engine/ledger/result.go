@@ -24,13 +24,14 @@ const (
 	ExpiryPast                   // expires_at is not after effective_at and the log's time
 	DecimalsConflict             // decimals other than those that the named currency has
 	LimitReached                 // a count that is bounded (meters, grants of a customer) is at its bound
+	MetadataTooLong              // merged, it would be longer than MaxMetadata
 	codeEnd
 )
 
 var codeNames = [codeEnd]string{
 	"ok", "duplicate", "meter_unknown", "meter_inactive", "meter_exists", "currency_unknown", "customer_unknown",
 	"grant_unknown", "grant_ended", "amount_zero", "amount_precision", "amount_overflow", "timestamp_ahead",
-	"expiry_past", "decimals_conflict", "limit_reached",
+	"expiry_past", "decimals_conflict", "limit_reached", "metadata_too_long",
 }
 
 // String is the verdict in snake_case.

@@ -309,6 +309,11 @@ func (f *Frozen) Check() (totals Totals, digest uint64, err error) {
 		}
 		book.addTotals(number, &totals)
 	}
+	for _, t := range f.CurrencyTotals() {
+		if !t.balanced() {
+			return totals, 0, fmt.Errorf("I3: currency %d: the totals do not add up: %+v", t.Currency, t)
+		}
+	}
 	err = f.Encode(func(chunk []byte) error {
 		digest = hashBytes(digest, chunk)
 		return nil
