@@ -11,10 +11,10 @@ import (
 // A snapshot is the whole state at one index, as a sequence of chunks; whoever
 // stores them adds lengths and checksums. The first byte of a chunk is its kind:
 //
-//	head | objects | names* | created* | accounts* | end
+//	head | currencies* | meters* | names* | created* | details* | prices* | accounts* | end
 //
-// The end states what must have come before it: the number of names of each
-// kind, and the totals of the accounts.
+// No list is one chunk: each may grow as long as it likes. The end states what must
+// have come before it: how many there are of each, and the totals of the accounts.
 //
 // It does not say how accounts are sharded: a snapshot made with two books can be
 // restored into three, and equal states give equal bytes on every node.
@@ -22,9 +22,12 @@ const snapshotVersion = 1
 
 const (
 	chunkHead byte = iota + 1
-	chunkObjects
+	chunkCurrencies
+	chunkMeters
 	chunkNames
-	chunkCreated
+	chunkCreated // customers' times of creation
+	chunkDetails // of the customers that have any
+	chunkPrices  // of the subscriptions of which they were told
 	chunkAccounts
 	chunkEnd
 )
@@ -88,12 +91,24 @@ func (f *Frozen) Encode(emit func(chunk []byte) error) error {
 	e := chunkWriter{emit: emit}
 	e.write(f.machine.appendHead([]byte{chunkHead}))
 	d := f.machine.dir
-	e.write(d.appendObjects([]byte{chunkObjects}))
+	e.list([]byte{chunkCurrencies}, uint32(len(d.currencies)+1), func(dst []byte, number uint32) []byte {
+		return appendBytes(dst, d.currency(number).appendTo(nil))
+	})
+	e.list([]byte{chunkMeters}, uint32(len(d.meters)+1), func(dst []byte, number uint32) []byte {
+		return appendBytes(dst, d.meter(number).appendTo(nil))
+	})
 	for i, n := range d.nameTables() {
 		e.list(append([]byte{chunkNames}, byte(i)), n.refs.used, n.appendName)
 	}
 	e.list([]byte{chunkCreated}, d.created.used, func(dst []byte, i uint32) []byte {
 		return binary.LittleEndian.AppendUint64(dst, uint64(*d.created.at(i)))
+	})
+	e.some(chunkDetails, slices.Sorted(maps.Keys(d.details)), func(number uint32) []byte {
+		details := d.details[number]
+		return details.appendTo(nil)
+	})
+	e.some(chunkPrices, slices.Sorted(maps.Keys(d.subscriptionPrices)), func(number uint32) []byte {
+		return appendNumbers(d.subscriptionPrices[number])
 	})
 	var totals Totals
 	e.list([]byte{chunkAccounts}, d.customers.refs.used, func(dst []byte, number uint32) []byte {
@@ -102,11 +117,20 @@ func (f *Frozen) Encode(emit func(chunk []byte) error) error {
 		return book.appendAccount(dst, number)
 	})
 	end := []byte{chunkEnd}
-	for _, n := range d.nameTables() {
-		end = appendUvarint(end, uint64(n.count()))
+	for _, count := range d.counts() {
+		end = appendUvarint(end, uint64(count))
 	}
 	e.write(totals.appendTo(end))
 	return e.err
+}
+
+// counts is how many items each of the lists has, accounts aside.
+func (d *Directory) counts() []int {
+	counts := []int{len(d.currencies), len(d.meters), len(d.details), len(d.subscriptionPrices)}
+	for _, n := range d.nameTables() {
+		counts = append(counts, n.count())
+	}
+	return counts
 }
 
 // nameTables is the tables of names in the order in which a snapshot has them.
@@ -142,6 +166,19 @@ func (e *chunkWriter) list(prefix []byte, end uint32, item func(dst []byte, i ui
 	}
 }
 
+// some writes the items with the given numbers, which ascend, as chunks: number,
+// length, item.
+func (e *chunkWriter) some(kind byte, numbers []uint32, item func(number uint32) []byte) {
+	for len(numbers) > 0 && e.err == nil {
+		e.buf = append(e.buf[:0], kind)
+		for len(numbers) > 0 && len(e.buf) < chunkBytes {
+			e.buf = appendBytes(appendUvarint(e.buf, uint64(numbers[0])), item(numbers[0]))
+			numbers = numbers[1:]
+		}
+		e.write(e.buf)
+	}
+}
+
 func (m *Machine) appendHead(dst []byte) []byte {
 	dst = append(dst, snapshotVersion)
 	for _, v := range []uint64{m.Index, uint64(m.Time), m.Seq, m.Chain} {
@@ -149,7 +186,8 @@ func (m *Machine) appendHead(dst []byte) []byte {
 	}
 	dst = appendBool(dst, m.ready)
 	dst = append(dst, m.cluster[:]...)
-	return append(dst, m.key[:]...)
+	dst = append(dst, m.key[:]...)
+	return appendUvarint(dst, uint64(m.dir.scopeEpoch))
 }
 
 func (m *Machine) decodeHead(r *reader) error {
@@ -161,6 +199,7 @@ func (m *Machine) decodeHead(r *reader) error {
 	copy(m.cluster[:], r.take(16))
 	copy(m.key[:], r.take(16))
 	m.dir.seed(&m.key)
+	m.dir.scopeEpoch = r.uint32()
 	return r.end()
 }
 
@@ -193,7 +232,8 @@ func Restore(ids Identifiers, shards int, next func() ([]byte, error)) (*Machine
 type restorer struct {
 	machine  *Machine
 	books    []*Book
-	last     byte
+	last     byte   // kind of the last chunk
+	number   uint32 // of the last item, in lists that have gaps
 	ended    bool
 	accounts uint32
 	totals   Totals
@@ -202,16 +242,20 @@ type restorer struct {
 func (s *restorer) chunk(chunk []byte) error {
 	r := reader{b: chunk}
 	kind := r.byte()
-	if kind < s.last || s.ended || (s.last == 0) != (kind == chunkHead) || (s.last == chunkHead) != (kind == chunkObjects) {
+	if kind < s.last || s.ended || (s.last == 0) != (kind == chunkHead) {
 		return fmt.Errorf("%w: chunk %d after %d", ErrCorrupt, kind, s.last)
 	}
-	s.last = kind
+	if kind != s.last {
+		s.last, s.number = kind, 0
+	}
 	d := s.machine.dir
 	switch kind {
 	case chunkHead:
 		return s.machine.decodeHead(&r)
-	case chunkObjects:
-		return d.decodeObjects(&r)
+	case chunkCurrencies:
+		return readList(&r, uint32(len(d.currencies)+1), func(number uint32) error { return d.decodeCurrency(&r, number) })
+	case chunkMeters:
+		return readList(&r, uint32(len(d.meters)+1), func(number uint32) error { return d.decodeMeter(&r, number) })
 	case chunkNames:
 		tables := d.nameTables()
 		n := tables[r.enum(byte(len(tables)))]
@@ -221,6 +265,10 @@ func (s *restorer) chunk(chunk []byte) error {
 			*d.created.at(d.created.add()) = int64(r.fixed64())
 			return nil
 		})
+	case chunkDetails:
+		return s.readSome(&r, d.decodeDetails)
+	case chunkPrices:
+		return s.readSome(&r, d.decodePrices)
 	case chunkAccounts:
 		return readList(&r, s.accounts+1, s.account(&r))
 	case chunkEnd:
@@ -247,6 +295,21 @@ func readList(r *reader, next uint32, item func(i uint32) error) error {
 	return r.end()
 }
 
+// readSome reads what chunkWriter.some wrote.
+func (s *restorer) readSome(r *reader, item func(number uint32, data []byte) error) error {
+	for len(r.b) > 0 {
+		number, data := r.uint32(), r.bytes()
+		if r.bad || number <= s.number {
+			return fmt.Errorf("%w: item %d after %d", ErrCorrupt, number, s.number)
+		}
+		s.number = number
+		if err := item(number, data); err != nil {
+			return fmt.Errorf("item %d: %w", number, err)
+		}
+	}
+	return r.end()
+}
+
 func (s *restorer) account(r *reader) func(uint32) error {
 	return func(number uint32) error {
 		book := s.books[number%uint32(len(s.books))]
@@ -265,9 +328,9 @@ func (s *restorer) end(r *reader) error {
 	if customers := d.customers.count(); int(s.accounts) != customers || int(d.created.used) != int(d.customers.refs.used) {
 		return fmt.Errorf("%w: %d accounts for %d customers", ErrCorrupt, s.accounts, customers)
 	}
-	for _, n := range d.nameTables() {
-		if stated := r.uvarint(); stated != uint64(n.count()) {
-			return fmt.Errorf("%w: %d names of %d", ErrCorrupt, n.count(), stated)
+	for i, count := range d.counts() {
+		if stated := r.uvarint(); stated != uint64(count) {
+			return fmt.Errorf("%w: list %d has %d items of %d", ErrCorrupt, i, count, stated)
 		}
 	}
 	var stated Totals

@@ -1,82 +1,55 @@
 package ledger
 
-import (
-	"fmt"
-	"maps"
-	"slices"
-)
+import "fmt"
 
-// The objects chunk: meters, currencies, customers' details, subscriptions'
-// prices. Each object is a length and its fields.
+// What a snapshot holds of the directory's objects. Each is a length and its
+// fields; its number is its place in the list, or written in front.
 
-func (d *Directory) appendObjects(dst []byte) []byte {
-	dst = appendUvarint(dst, uint64(len(d.currencies)))
-	for i := range d.currencies {
-		dst = appendBytes(dst, d.currencies[i].appendTo(nil))
+func (d *Directory) decodeCurrency(r *reader, number uint32) error {
+	currency := Currency{Number: number}
+	if err := currency.decode(r.bytes()); err != nil {
+		return fmt.Errorf("currency %d: %w", number, err)
 	}
-	dst = appendUvarint(dst, uint64(len(d.meters)))
-	for i := range d.meters {
-		dst = appendBytes(dst, d.meters[i].appendTo(nil))
-	}
-	dst = appendUvarint(dst, uint64(len(d.details)))
-	for _, number := range slices.Sorted(maps.Keys(d.details)) {
-		details := d.details[number]
-		dst = appendBytes(appendUvarint(dst, uint64(number)), details.appendTo(nil))
-	}
-	dst = appendUvarint(dst, uint64(len(d.subscriptionPrices)))
-	for _, number := range slices.Sorted(maps.Keys(d.subscriptionPrices)) {
-		dst = appendBytes(appendUvarint(dst, uint64(number)), appendNumbers(d.subscriptionPrices[number]))
-	}
-	return appendUvarint(dst, uint64(d.scopeEpoch))
+	d.currencies = append(d.currencies, currency)
+	return nil
 }
 
-func (d *Directory) decodeObjects(r *reader) error {
-	// A count may promise anything: each loop ends with the bytes.
-	for range r.uint32() {
-		if r.bad {
-			return ErrCorrupt
-		}
-		currency := Currency{Number: uint32(len(d.currencies) + 1)}
-		if err := currency.decode(r.bytes()); err != nil {
-			return fmt.Errorf("currency %d: %w", currency.Number, err)
-		}
-		d.currencies = append(d.currencies, currency)
+func (d *Directory) decodeMeter(r *reader, number uint32) error {
+	meter := Meter{Number: number}
+	if err := meter.decode(r.bytes()); err != nil {
+		return fmt.Errorf("meter %d: %w", number, err)
 	}
-	for range r.uint32() {
-		if r.bad {
-			return ErrCorrupt
-		}
-		meter := Meter{Number: uint32(len(d.meters) + 1)}
-		if err := meter.decode(r.bytes()); err != nil {
-			return fmt.Errorf("meter %d: %w", meter.Number, err)
-		}
-		if _, ok := d.CurrencyNumber(meter.Currency); !ok || d.eventNames[meter.Mode][meter.EventName] != 0 {
-			return fmt.Errorf("%w: meter %d", ErrCorrupt, meter.Number)
-		}
-		d.meters = append(d.meters, meter)
-		d.eventNames[meter.Mode][meter.EventName] = meter.Number
+	if _, ok := d.CurrencyNumber(meter.Currency); !ok || d.eventNames[meter.Mode][meter.EventName] != 0 {
+		return fmt.Errorf("%w: meter %d", ErrCorrupt, number)
 	}
-	for range r.uint32() {
-		number := r.uint32()
-		if r.bad {
-			return ErrCorrupt
-		}
-		var details customerDetails
-		if err := details.decode(r.bytes()); err != nil {
-			return fmt.Errorf("customer %d: %w", number, err)
-		}
-		d.details[number] = details
+	d.meters = append(d.meters, meter)
+	d.eventNames[meter.Mode][meter.EventName] = number
+	return nil
+}
+
+func (d *Directory) decodeDetails(number uint32, data []byte) error {
+	if !d.customers.refs.has(number) {
+		return fmt.Errorf("%w: details of no customer", ErrCorrupt)
 	}
-	for range r.uint32() {
-		number := r.uint32()
-		prices := reader{b: r.bytes()}
-		d.subscriptionPrices[number] = readNumbers(&prices)
-		if r.bad || prices.bad {
-			return fmt.Errorf("%w: subscription %d", ErrCorrupt, number)
+	var details customerDetails
+	err := details.decode(data)
+	d.details[number] = details
+	return err
+}
+
+func (d *Directory) decodePrices(number uint32, data []byte) error {
+	prices := reader{b: data}
+	list := readNumbers(&prices)
+	for _, price := range list {
+		if !d.prices.refs.has(price) {
+			return fmt.Errorf("%w: a price without a name", ErrCorrupt)
 		}
 	}
-	d.scopeEpoch = r.uint32()
-	return r.end()
+	if prices.bad || !d.subscriptions.refs.has(number) {
+		return fmt.Errorf("%w: prices of a subscription", ErrCorrupt)
+	}
+	d.subscriptionPrices[number] = list
+	return nil
 }
 
 func (c *Currency) appendTo(dst []byte) []byte {
