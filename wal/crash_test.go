@@ -125,8 +125,14 @@ func crashAtEveryWrite(fs *vfs.MemFS, rng *rand.Rand, now func() allowed, keep f
 		defer mu.Unlock()
 		n++
 		for _, percent := range []int{0, 50, 50, 100} {
+			// What is allowed is asked before the disk is copied: this may be a change that the log makes in the background,
+			// and a call that is past its own last change may be answered meanwhile.
+			allowed := now()
 			c := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng})
-			keep(crashed{fs: c, what: fmt.Sprintf("before change %d (kind %d of %s), %d %% unsynced", n, op.Kind, op.Path, percent), allowed: now()})
+			keep(crashed{
+				fs: c, allowed: allowed,
+				what: fmt.Sprintf("before change %d (kind %d of %s), %d %% unsynced", n, op.Kind, op.Path, percent),
+			})
 		}
 		return nil
 	}))
