@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
 
 	"drawdown/engine/ledger"
 )
@@ -25,8 +26,9 @@ type metrics struct {
 	unknown     prometheus.Counter
 }
 
-// routeMetrics is a route's latency by class of status: 1xx at 0.
-type routeMetrics [5]prometheus.Observer
+// routeMetrics is a route's latency by class of status: 2xx, 4xx, 5xx. The server
+// answers no others.
+type routeMetrics [3]prometheus.Observer
 
 func newMetrics(registry prometheus.Registerer) *metrics {
 	m := &metrics{
@@ -63,16 +65,18 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 }
 
 func (m *metrics) route(pattern string) (r routeMetrics) {
-	for i, class := range [...]string{"1xx", "2xx", "3xx", "4xx", "5xx"} {
+	for i, class := range [...]string{"2xx", "4xx", "5xx"} {
 		r[i] = m.requests.WithLabelValues(pattern, class)
 	}
 	return r
 }
 
 func (r *routeMetrics) observe(status int, took time.Duration) {
-	if class := status/100 - 1; class >= 0 && class < len(r) {
-		r[class].Observe(took.Seconds())
+	class := 0
+	if status >= fasthttp.StatusBadRequest {
+		class = min(status/100-3, len(r)-1)
 	}
+	r[class].Observe(took.Seconds())
 }
 
 // verdict counts an event by the verdict on it.
