@@ -26,8 +26,9 @@ func (v value) missing() bool { return v.d == nil || v.node().kind == kindNull }
 func (v value) text() []byte { return v.d.bytes(v.at) }
 
 // pick finds the members of an object that have the names, and ignores the rest;
-// out gets one for each name. A key that is a name but for its letter case is
-// refused: some decoders would take it.
+// out gets one for each name. A key that is a name but for its letter case, or but
+// for one character, is refused: to ignore "expire_at" would be to give credit that
+// never expires.
 func (v value) pick(names []string, out []value) *Error {
 	if v.d == nil || v.node().kind != kindObject {
 		return badRequest(codeInvalidType, "", "must be a JSON object")
@@ -62,8 +63,48 @@ func indexName(names []string, key []byte) (int, *Error) {
 		if len(key) >= len(name) && bytes.EqualFold(key, []byte(name)) {
 			return 0, badRequest("misspelt_key", name, fmt.Sprintf("is spelt %.64q here; letter case matters", key))
 		}
+		if len(name) >= minMisspelt && oneApart(name, key) {
+			return 0, badRequest("misspelt_key", name, fmt.Sprintf("is spelt %.64q here", key))
+		}
 	}
 	return -1, nil
+}
+
+// minMisspelt is how long a name must be for a key that is one character away to
+// be taken for it: short words are often one character apart.
+const minMisspelt = 5
+
+// oneApart says whether one character less, more or other makes a name of the key.
+func oneApart(name string, key []byte) bool {
+	if len(key) < len(name)-1 || len(key) > len(name)+1 {
+		return false
+	}
+	same := 0
+	for same < len(name) && same < len(key) && name[same] == key[same] {
+		same++
+	}
+	nameRest, keyRest := name[same:], key[same:]
+	switch {
+	case len(keyRest) < len(nameRest):
+		return nameRest[1:] == string(keyRest)
+	case len(keyRest) > len(nameRest):
+		return nameRest == string(keyRest[1:])
+	}
+	return len(nameRest) > 0 && nameRest[1:] == string(keyRest[1:])
+}
+
+// only is pick for objects in which every member matters: others are refused.
+func (v value) only(names []string, out []value) *Error {
+	if err := v.pick(names, out); err != nil {
+		return err
+	}
+	for i, end := v.at+1, v.node().next; i < end; i = v.d.nodes[i+1].next {
+		key := v.d.bytes(i)
+		if n, err := indexName(names, key); err != nil || n < 0 {
+			return badRequest("unknown_field", fmt.Sprintf("%.64s", key), "is not known here")
+		}
+	}
+	return nil
 }
 
 // textRule says what a text may be.

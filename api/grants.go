@@ -89,14 +89,14 @@ func decodeApplicability(v value) (text []byte, s ledger.Scope, err *Error) {
 		return nil, s, err
 	}
 	var outer [1]value
-	if err = v.pick([]string{"scope"}, outer[:]); err != nil {
+	if err = v.only([]string{"scope"}, outer[:]); err != nil {
 		return nil, s, err.under(field)
 	}
 	if outer[0].missing() {
 		return text, s, nil
 	}
 	var inner [3]value
-	if err = outer[0].pick([]string{"prices", "meters", "price_type"}, inner[:]); err != nil {
+	if err = outer[0].only([]string{"prices", "meters", "price_type"}, inner[:]); err != nil {
 		return nil, s, err.under(field + ".scope")
 	}
 	if s.Prices, _, err = inner[0].texts("prices", maxPrices, idRule); err != nil {

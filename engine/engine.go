@@ -51,6 +51,10 @@ type Engine struct {
 	names sync.RWMutex
 	dir   *ledger.Directory
 
+	// wholeScans lets one read at a time go through all of the history: more at once
+	// would take the processors from writers and make each other slower.
+	wholeScans chan struct{}
+
 	applied progress
 	spare   atomic.Pointer[ledger.Frozen]
 }
@@ -101,7 +105,9 @@ func (o *Options) shards() int {
 }
 
 func start(x *index.Index, machine *ledger.Machine, books []*ledger.Book, o Options) *Engine {
-	e := &Engine{index: x, machine: machine, dir: machine.Directory(), log: o.Logger}
+	e := &Engine{
+		index: x, machine: machine, dir: machine.Directory(), log: o.Logger, wholeScans: make(chan struct{}, 1),
+	}
 	if e.log == nil {
 		e.log = slog.Default()
 	}

@@ -53,6 +53,14 @@ const scanEvery = 1024
 func (e *Engine) scan(
 	ctx context.Context, mode ledger.Mode, customer string, ascending bool, fn func(en *entry) error,
 ) error {
+	if customer == "" {
+		select {
+		case e.wholeScans <- struct{}{}:
+			defer func() { <-e.wholeScans }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	var en entry
 	var failed error
 	seen := 0

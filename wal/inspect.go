@@ -25,7 +25,7 @@ type inspection struct {
 	cut      cutRange
 }
 
-// cutRange is what is left of a write that nobody was told of.
+// cutRange is what is left of a write of which nothing says that it was synced.
 type cutRange struct {
 	segment  int
 	from, to int64

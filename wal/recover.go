@@ -20,7 +20,7 @@ const (
 	// CaseMarkedEnd: a mark follows the last batch, so that it is known to have been synced.
 	CaseMarkedEnd
 	// CaseTorn: the last batch's header is there and its payload is not whole, and nothing shows that it had ever
-	// been synced. It is cut away with a warning; nobody was told that it was stored.
+	// been synced. It is cut away with a warning; nothing says that it was ever synced.
 	CaseTorn
 	// CaseUnreadable: bytes that are neither a batch nor a mark follow the last batch: the remains of a write whose
 	// beginning did not reach the disk, or of the segment's former life. They are cut away.

@@ -224,7 +224,7 @@ func (l *Log) wipe(found *inspection) error {
 		return nil
 	}
 	s := l.segments[cut.segment]
-	l.o.Logger.Warn("wal: the last write was not finished and is cut away; nobody was told that it was stored",
+	l.o.Logger.Warn("wal: the last write was not finished and is cut away; nothing says that it was ever synced",
 		"file", segmentName(s.seq), "offset", cut.from, "bytes", cut.to-cut.from, "case", found.kase.String())
 	if err := writeZeros(s.file, cut.from, cut.to); err != nil {
 		return err

@@ -57,12 +57,24 @@ func main() {
 	parsed.FatalIfErrorf(parsed.Run())
 }
 
+// noVersionFromEnvironment: container images like to set DRAWDOWN_VERSION, and that
+// must not make every command print the version and end.
+func noVersionFromEnvironment(k *kong.Kong) error {
+	for _, flag := range k.Model.Flags {
+		if flag.Name == "version" || flag.Name == "help" {
+			flag.Envs, flag.Tag.Envs = nil, nil
+		}
+	}
+	return nil
+}
+
 func newParser(c *cli, ctx context.Context) (*kong.Kong, error) {
 	return kong.New(c,
 		kong.Name("drawdown"),
 		kong.Description(description),
 		kong.UsageOnError(),
 		kong.DefaultEnvars("DRAWDOWN"),
+		kong.PostBuild(noVersionFromEnvironment),
 		kong.Configuration(loadConfig),
 		kong.Vars{"version": version},
 		kong.BindTo(ctx, (*context.Context)(nil)),

@@ -163,6 +163,33 @@ func TestOnlyLoopback(t *testing.T) {
 	}
 }
 
+// TestRanges: a setting that makes no sense is refused by its name.
+func TestRanges(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	for _, c := range []string{
+		"--shards=-1", "--shards=100000", "--max-in-flight=-1", "--snapshot-interval=-5s", "--snapshot-entries=0",
+		"--disk-reserve=0",
+	} {
+		output, code := runProgram(t, nil, "serve", "--data", dir, c)
+		name, _, _ := strings.Cut(c, "=")
+		if code == 0 || !strings.Contains(output, name) || strings.Contains(output, "goroutine") {
+			t.Errorf("%s: exit code %d:\n%s", c, code, output)
+		}
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("the data directory was made all the same")
+	}
+}
+
+// TestVersionIsNoSetting: DRAWDOWN_VERSION in the environment changes nothing.
+func TestVersionIsNoSetting(t *testing.T) {
+	addr := freeAddress(t)
+	serve(t, addr, []string{"DRAWDOWN_VERSION=1"}, "--data", t.TempDir(), "--http", addr).stop(t)
+	if output, code := runProgram(t, nil, "--version"); code != 0 || strings.TrimSpace(output) != version {
+		t.Errorf("exit code %d: %q", code, output)
+	}
+}
+
 func TestHelp(t *testing.T) {
 	output, code := runProgram(t, nil, "serve", "--help")
 	for _, want := range []string{"--data", "--http", "--snapshot-interval", "DRAWDOWN_DATA", "127.0.0.1:8080"} {

@@ -42,6 +42,8 @@ func (n *node) Ready() error {
 	switch st := n.store.Status(); {
 	case st.Failed:
 		return raftstore.ErrFailed
+	case st.DiskFull:
+		return raftstore.ErrDiskFull
 	case !st.Serving:
 		return fmt.Errorf("%w: carrying out the log, at entry %d of %d", raftstore.ErrNotLeader, st.Passed, st.LastLog)
 	}
@@ -91,7 +93,7 @@ func (n *node) Status() api.Status {
 	st := n.store.Status()
 	status := api.Status{
 		Node: st.NodeID, Version: version, Role: strings.ToLower(st.Role), Leader: st.LeaderID, Term: st.Term,
-		AppliedIndex: st.Head.Index, CommitIndex: st.Commit, LastIndex: st.LastLog, SnapshotIndex: st.SnapshotIndex,
+		AppliedIndex: st.Passed, CommitIndex: st.Commit, LastIndex: st.LastLog, SnapshotIndex: st.SnapshotIndex,
 		Shards: n.store.Engine().Shards(),
 	}
 	if cluster, ok := n.store.Engine().Cluster(); ok {

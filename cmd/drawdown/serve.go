@@ -31,8 +31,33 @@ type serveCommand struct {
 	SnapshotInterval time.Duration `help:"A snapshot is taken when this much time has passed and --snapshot-entries have come." default:"2m"`
 	SnapshotEntries  uint64        `help:"Log entries between two snapshots, at least." default:"8192"`
 
+	DiskReserve uint64 `help:"Free disk space in MiB below which writes are refused, beside twice the newest snapshot." default:"512"`
+
 	LogLevel  slog.Level `help:"debug, info, warn or error." default:"info"`
 	LogFormat string     `help:"text or json." enum:"text,json" default:"text"`
+}
+
+// Bounds of what a node may be told.
+const (
+	maxShards         = 256
+	maxDiskReserveMiB = 1 << 30 // a pebibyte
+)
+
+// Validate is called before Run.
+func (c *serveCommand) Validate() error {
+	switch {
+	case c.Shards < 0 || c.Shards > maxShards:
+		return fmt.Errorf("--shards must be 0 to %d", maxShards)
+	case c.MaxInFlight < 0:
+		return fmt.Errorf("--max-in-flight must not be negative")
+	case c.SnapshotInterval < time.Millisecond:
+		return fmt.Errorf("--snapshot-interval must be at least 1ms")
+	case c.SnapshotEntries < 1:
+		return fmt.Errorf("--snapshot-entries must be at least 1")
+	case c.DiskReserve < 1 || c.DiskReserve > maxDiskReserveMiB:
+		return fmt.Errorf("--disk-reserve must be 1 to %d MiB", maxDiskReserveMiB)
+	}
+	return nil
 }
 
 // Run serves until ctx ends or the node cannot go on. The error is nil after a
@@ -55,7 +80,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	fatal := make(chan error, 1)
 	store, err := raftstore.Open(raftstore.Options{
 		Dir: c.Data, Shards: c.Shards, Logger: log, SnapshotInterval: c.SnapshotInterval,
-		SnapshotThreshold: c.SnapshotEntries, Observer: newObserver(registry),
+		SnapshotThreshold: c.SnapshotEntries, DiskReserve: c.DiskReserve << 20, Observer: newObserver(registry),
 		OnFatal: func(err error) { fatal <- err },
 	})
 	if err != nil {
