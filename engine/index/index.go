@@ -299,6 +299,6 @@ func (x *Index) damaged(what string, err error) error {
 		file = *p
 	}
 	return fmt.Errorf("index: %s is damaged (in %s); stop this node, remove the directory %s and start it again: "+
-		"the index is made again from the newest snapshot's copy and the log. The copy shares files with it on the disk: "+
+		"the index is rebuilt from the newest snapshot's copy and the log. The copy shares files with it on the disk: "+
 		"if the node then names the same damage, restore the data directory from a backup: %w", what, file, x.dir, err)
 }
