@@ -167,6 +167,7 @@ func (d *demo) sendWithKill(run *Run) error {
 	if err != nil {
 		return err
 	}
+	d.client.Forget()
 	d.say("Ready again after %d ms. Sending what was never acknowledged.", took.Milliseconds())
 	if err := run.Send(d.ctx); err != nil {
 		return err

@@ -16,6 +16,7 @@ type Run struct {
 	Connections int
 
 	next  atomic.Int64
+	tried atomic.Int64 // batches below it may have been sent
 	last  int64
 	acked []atomic.Bool // by batch
 	// OnBatch is told of every acknowledged batch; may be nil.
@@ -53,6 +54,7 @@ func (r *Run) sendAll(ctx context.Context) error {
 		if r.acked[n].Load() {
 			continue
 		}
+		r.try(int64(n) + 1)
 		body = r.Body(body[:0], n)
 		answer, err := r.Client.Batch(body)
 		if err != nil {
@@ -68,6 +70,21 @@ func (r *Run) sendAll(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+func (r *Run) try(batches int64) {
+	for {
+		if tried := r.tried.Load(); tried >= batches || r.tried.CompareAndSwap(tried, batches) {
+			return
+		}
+	}
+}
+
+// Finish sends again what may have been sent and was not acknowledged, and nothing
+// else. It answers how many events the run has, all acknowledged.
+func (r *Run) Finish(ctx context.Context) (events int, err error) {
+	r.last = r.tried.Load()
+	return int(r.last) * r.Batch, r.Send(ctx)
 }
 
 // Acked is how many batches were acknowledged.
@@ -100,11 +117,10 @@ func (r *Run) Verify() error {
 }
 
 // VerifyBalances holds every customer's balance against the grant less the events
-// of the batches 0 to batches-1, one token each, all of which must have been
-// acknowledged. granted is in smallest units, of which one token has 10^decimals.
+// of the run, one token each, all of which must have been acknowledged. granted is in smallest units, of which one token has 10^decimals.
 func (r *Run) VerifyBalances(currency string, granted, unit int) error {
 	used := make([]int, r.Customers)
-	for i := range len(r.acked) * r.Batch {
+	for i := range int(r.last) * r.Batch {
 		used[r.CustomerOf(i)]++
 	}
 	for i, events := range used {
