@@ -126,9 +126,13 @@ func (d *document) value(pos, depth int) int {
 	switch c := d.peek(pos); c {
 	case '"':
 		return d.text(pos)
-	case '{':
-		return d.object(pos, depth+1)
-	case '[':
+	case '{', '[':
+		switch {
+		case depth == maxRecursion:
+			return d.tooDeep(pos)
+		case c == '{':
+			return d.object(pos, depth+1)
+		}
 		return d.array(pos, depth+1)
 	case 't':
 		return d.literal(pos, "true", kindTrue)
@@ -201,17 +205,25 @@ func (d *document) digits(pos int) int {
 	return i
 }
 
-// open appends a container's node, which close completes.
-func (d *document) open(k kind, pos, depth int) (at, spaces int, ok bool) {
-	if depth > maxRecursion {
-		d.fail(pos, "nested far too deep")
-		return 0, 0, false
+// tooDeep passes over a container without reading it: its document is refused, but
+// what follows in a batch is not.
+func (d *document) tooDeep(pos int) int {
+	d.blame("too_deep", "is nested deeper than %d levels", maxDepth)
+	end := skipArray(d.src, pos)
+	if end < 0 {
+		return d.stop(len(d.src), "it ends where the end of an array or object should be")
 	}
+	d.nodes = append(d.nodes, node{start: uint32(pos), end: uint32(end), next: uint32(len(d.nodes) + 1), kind: kindArray})
+	return end
+}
+
+// open appends a container's node, which close completes.
+func (d *document) open(k kind, pos, depth int) (at, spaces int) {
 	if depth > maxDepth {
 		d.blame("too_deep", "is nested deeper than %d levels", maxDepth)
 	}
 	d.nodes = append(d.nodes, node{start: uint32(pos), kind: k})
-	return len(d.nodes) - 1, d.spaces, true
+	return len(d.nodes) - 1, d.spaces
 }
 
 func (d *document) close(at, end, spaces int) int {
@@ -221,10 +233,7 @@ func (d *document) close(at, end, spaces int) int {
 }
 
 func (d *document) array(pos, depth int) int {
-	at, spaces, ok := d.open(kindArray, pos, depth)
-	if !ok {
-		return -1
-	}
+	at, spaces := d.open(kindArray, pos, depth)
 	if pos = d.space(pos + 1); d.peek(pos) == ']' {
 		return d.close(at, pos+1, spaces)
 	}
@@ -245,10 +254,7 @@ func (d *document) array(pos, depth int) int {
 }
 
 func (d *document) object(pos, depth int) int {
-	at, spaces, ok := d.open(kindObject, pos, depth)
-	if !ok {
-		return -1
-	}
+	at, spaces := d.open(kindObject, pos, depth)
 	if pos = d.space(pos + 1); d.peek(pos) == '}' {
 		return d.close(at, pos+1, spaces)
 	}

@@ -21,7 +21,7 @@ const (
 	// maxDepth bounds nesting in JSON. What is nested deeper is refused but still
 	// read, so that one item of a batch cannot sink the others.
 	maxDepth = 32
-	// maxRecursion is where reading stops altogether, to bound the stack.
+	// maxRecursion is where what is nested is passed over unread, to bound the stack.
 	maxRecursion = 256
 	// maxEnvelopeKeys bounds the keys around the "events" of a batch.
 	maxEnvelopeKeys = 64

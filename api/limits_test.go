@@ -146,6 +146,8 @@ func TestDepthLimit(t *testing.T) {
 	// In a batch the limit is the event's own, and one too deep sinks no other.
 	answer := r.ok(post, batchPath, "["+event(maxDepth)+","+event(maxDepth+1)+","+goodEvent+"]")
 	r.expect(answer, map[string]any{"accepted": 2, "rejected": 1, "results.0.index": 1, "results.0.code": "too_deep"})
+	answer = r.ok(post, batchPath, "["+event(100_000)+","+goodEvent+"]")
+	r.expect(answer, map[string]any{"accepted": 1, "rejected": 1, "results.0.index": 0, "results.0.code": "too_deep"})
 }
 
 func TestBodyLimits(t *testing.T) {
