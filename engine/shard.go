@@ -27,6 +27,7 @@ type shard struct {
 	// message, read by it after the barrier.
 	ops        []int
 	out        ledger.Output
+	warmer     ledger.Warmer
 	remembered int // records of out that are in the index
 }
 
@@ -65,8 +66,12 @@ func (s *shard) apply() {
 	defer s.engine.barrier.Done()
 	machine, dir := s.engine.machine, s.engine.dir
 	ops := machine.Ops()
-	for _, i := range s.ops {
-		machine.SetResult(i, s.book.Apply(&ops[i], machine.Time, dir, &s.out))
+	for rest := s.ops; len(rest) > 0; {
+		n := s.book.Warm(&s.warmer, ops, rest)
+		for _, i := range rest[:n] {
+			machine.SetResult(i, s.book.Apply(&ops[i], machine.Time, dir, &s.out))
+		}
+		rest = rest[n:]
 	}
 	s.at = machine.Head
 	s.nextDue.Store(s.book.NextDue())

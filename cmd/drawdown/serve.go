@@ -33,6 +33,8 @@ type serveCommand struct {
 
 	DiskReserve uint64 `help:"Free disk space in MiB below which writes are refused, beside twice the newest snapshot." default:"512"`
 
+	Pprof string `help:"Address, on loopback, on which Go's profiler answers under /debug/pprof/." placeholder:"HOST:PORT"`
+
 	LogLevel  slog.Level `help:"debug, info, warn or error." default:"info"`
 	LogFormat string     `help:"text or json." enum:"text,json" default:"text"`
 }
@@ -74,6 +76,13 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("--http: %w", err)
 	}
 	defer listener.Close()
+	profiles, err := serveProfiles(c.Pprof)
+	if err != nil {
+		return err
+	}
+	if profiles != nil {
+		defer profiles.Close()
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 

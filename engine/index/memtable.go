@@ -88,6 +88,7 @@ type memIdentifiers struct {
 // reserve makes room for n identifiers in an empty table.
 func (t *memIdentifiers) reserve(n int) {
 	t.slots = make([]uint64, max(1024, 1<<bits.Len(uint(n+n/2+n/16))))
+	t.entries = make([]identifier, 0, n) // fresh memory costs nothing before it is used
 }
 
 func (t *memIdentifiers) reset() {

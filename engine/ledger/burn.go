@@ -4,26 +4,33 @@ package ledger
 // numbers. Ops are made in entry order and carried out by the books, each book
 // its own in order.
 type Op struct {
-	Account uint32
-	Seq     uint64 // place in the order of all operations
-	slot    int32  // of the command in the entry
-	kind    byte
+	Account   uint32
+	slot      int32  // of the command in the entry
+	Seq       uint64 // place in the order of all operations
+	scopeSeen uint32 // the directory's scope epoch
+	kind      byte
 
-	report       *report
-	fingerprint  Fingerprint
+	// Of a Report.
+	isLevel      bool
+	number       int32 // among the entry's reports
 	meter        uint32
-	currency     uint32
+	currency     uint32 // also of a CreateGrant
 	subscription uint32
 	cost         Amount // of a level: the level itself
-	isLevel      bool
 	timestamp    int64
+	report       *report
 
-	grant     GrantID
-	amount    Amount
-	create    *CreateGrant
-	update    *UpdateGrant
-	scope     scopeNumbers
-	scopeSeen uint32 // the directory's scope epoch
+	*grantOp // of a command on a grant
+}
+
+// grantOp is what an operation on a grant has in addition. It is apart because
+// most operations are reports, and what they do not touch need not be in the cache.
+type grantOp struct {
+	grant  GrantID
+	amount Amount
+	create *CreateGrant
+	update *UpdateGrant
+	scope  scopeNumbers
 }
 
 // Output is what a book's share of an entry brought forth. It is reused from

@@ -53,6 +53,8 @@ type Machine struct {
 	reports      []report // the Reports among the commands, decoded; they alias the entry
 	fingerprints []Fingerprint
 	uses         []Use
+	customers    []uint32 // of the reports, as far as they had a number before the entry; 0 if they had none
+	lastMeter    meterName
 	taken        takenTable
 	ops          []Op
 	repeats      []repeat
@@ -91,7 +93,7 @@ func (m *Machine) Load(index uint64, entry []byte) error {
 		return err
 	}
 	m.Index, m.Time = index, max(m.Time+1, e.Time)
-	m.ops, m.repeats = m.ops[:0], m.repeats[:0]
+	m.ops, m.repeats, m.lastMeter = m.ops[:0], m.repeats[:0], meterName{}
 	m.results = make([]Result, e.Count)
 	if err := m.decode(&e); err != nil {
 		return fmt.Errorf("entry %d: %w", index, err)
@@ -148,9 +150,20 @@ func (m *Machine) decode(e *EntryReader) error {
 		m.reports = append(m.reports, r)
 		m.fingerprints = append(m.fingerprints, m.ids.Fingerprint(&key, r.mode, r.identifier, r.packed))
 	}
-	m.uses = append(m.uses[:0], make([]Use, len(m.fingerprints))...)
+	m.uses = resized(m.uses, len(m.reports))
+	clear(m.uses)
+	m.customers = resized(m.customers, len(m.reports))
+	m.dir.customersOf(m.reports, m.customers)
 	m.taken.reset(len(m.fingerprints))
 	return e.Err()
+}
+
+// resized is s with a length of n; what is in it is of no use.
+func resized[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n, n+n/4)
+	}
+	return s[:n]
 }
 
 // resolve carries out a command on names, or turns one on an account into an
@@ -189,11 +202,11 @@ func (m *Machine) resolve(slot int32, command []byte, nextReport *int) error {
 		return decodeInto(body, new(CreateGrant), func(c *CreateGrant) { m.resolveCreateGrant(slot, c) })
 	case kindUpdateGrant:
 		return decodeInto(body, new(UpdateGrant), func(c *UpdateGrant) {
-			m.resolveGrant(slot, c.Mode, c.Grant, Op{kind: kind, update: c})
+			m.resolveGrant(slot, c.Mode, c.Grant, kind, c)
 		})
 	case kindVoidGrant:
 		return decodeInto(body, new(VoidGrant), func(c *VoidGrant) {
-			m.resolveGrant(slot, c.Mode, c.Grant, Op{kind: kind})
+			m.resolveGrant(slot, c.Mode, c.Grant, kind, nil)
 		})
 	case kindSettle:
 		return decodeInto(body, new(Settle), func(c *Settle) { m.resolveSettle(slot, c) })
@@ -251,19 +264,37 @@ func (m *Machine) resolveReport(slot int32, n int) {
 		result.Code = code
 		return
 	}
-	op.Account = m.dir.customer(r.mode, r.customer, m.Time)
+	if op.Account = m.customers[n]; op.Account == 0 {
+		op.Account = m.dir.customer(r.mode, r.customer, m.Time)
+	}
 	if len(r.subscription) > 0 {
 		op.subscription, _ = intern(&m.dir.subscriptions, r.mode, r.subscription)
 	}
-	op.fingerprint = m.fingerprints[n]
+	op.number = int32(n)
 	m.taken.put(&m.fingerprints[n], slot)
 	m.addOp(slot, op)
 }
 
+// meterName is an event name and the meter that it means. A name never changes its
+// meaning, so it need not be looked up for each of the events that share it.
+type meterName struct {
+	mode   Mode
+	name   []byte // aliases the entry
+	number uint32
+}
+
+// meterOf is the number of an event's meter, 0 if there is none.
+func (m *Machine) meterOf(r *report) uint32 {
+	if last := &m.lastMeter; last.number == 0 || last.mode != r.mode || string(last.name) != string(r.eventName) {
+		*last = meterName{r.mode, r.eventName, m.dir.eventNames[r.mode][string(r.eventName)]}
+	}
+	return m.lastMeter.number
+}
+
 // eventOp finds an event's meter and works out its cost.
 func (m *Machine) eventOp(r *report) (Op, Code) {
-	number, ok := m.dir.eventNames[r.mode][string(r.eventName)]
-	if !ok {
+	number := m.meterOf(r)
+	if number == 0 {
 		return Op{}, MeterUnknown
 	}
 	meter := m.dir.meter(number)
@@ -325,17 +356,17 @@ func (m *Machine) resolveCreateGrant(slot int32, c *CreateGrant) {
 	}
 	account := m.dir.customer(c.Mode, []byte(c.Customer), m.Time)
 	m.addOp(slot, Op{
-		kind: kindCreateGrant, Account: account, currency: currency, amount: amount, create: c, scope: scope,
+		kind: kindCreateGrant, Account: account, currency: currency,
+		grantOp: &grantOp{amount: amount, create: c, scope: scope},
 	})
 }
 
-func (m *Machine) resolveGrant(slot int32, mode Mode, id GrantID, op Op) {
+func (m *Machine) resolveGrant(slot int32, mode Mode, id GrantID, kind byte, update *UpdateGrant) {
 	if !m.dir.knowsCustomer(mode, id.Account) {
 		m.results[slot].Code = GrantUnknown
 		return
 	}
-	op.Account, op.grant = id.Account, id
-	m.addOp(slot, op)
+	m.addOp(slot, Op{kind: kind, Account: id.Account, grantOp: &grantOp{grant: id, update: update}})
 }
 
 func (m *Machine) resolveSettle(slot int32, c *Settle) {
@@ -393,7 +424,7 @@ func (r *Result) hash() uint64 {
 func (m *Machine) EachUse(fn func(f Fingerprint, u Use)) {
 	for i := range m.ops {
 		if op := &m.ops[i]; op.kind == kindReport && m.results[op.slot].Code == OK {
-			fn(op.fingerprint, Use{op.Account, op.Seq})
+			fn(m.fingerprints[op.number], Use{op.Account, op.Seq})
 		}
 	}
 }
