@@ -11,14 +11,14 @@ type Batch struct {
 	identifiers []identifier
 	records     []batchRecord
 	notes       []batchNote
-	data        []byte // of records and notes
+	data        []byte // of notes
 	unsorted    bool   // records are not in (Seq, Account) order
 }
 
 type batchRecord struct {
 	Place
-	time       int64
-	start, end int
+	time int64
+	data []byte // the caller's
 }
 
 type batchNote struct {
@@ -39,16 +39,14 @@ func (b *Batch) AddIdentifier(f Fingerprint, p Place) {
 	b.identifiers = append(b.identifiers, identifier{digestOf(f), p.Seq, p.Account})
 }
 
-// AddRecord adds a record to the history of p.Account. time is the entry's stamp in Unix nanoseconds; data is
-// copied. Within an account the Seq of every batch's records must be above those of all batches before; the
+// AddRecord adds a record to the history of p.Account. time is the entry's stamp in Unix nanoseconds; data must
+// stay as it is until Apply has returned, which copies it. Within an account the Seq of every batch's records must be above those of all batches before; the
 // order of calls within a batch is free.
 func (b *Batch) AddRecord(p Place, time int64, data []byte) {
 	if n := len(b.records); n > 0 && !earlier(b.records[n-1].Place, p) {
 		b.unsorted = true
 	}
-	start := len(b.data)
-	b.data = append(b.data, data...)
-	b.records = append(b.records, batchRecord{p, time, start, len(b.data)})
+	b.records = append(b.records, batchRecord{p, time, data})
 }
 
 // AddNote attaches a small value to the record at p, which need not be in this batch. The last note of a record

@@ -62,6 +62,8 @@
 // Filter: blocks of eight 32-bit words, little-endian; the parts' values one after the other. A key's hash
 // chooses the block by its upper bits, and by its lower 32 bits times eight constants one bit in each word.
 //
+// The filters of a run of version 1 go by another hash (digest.hashV1); all else is as in version 2.
+//
 // Description: the version, then eight numbers of 8 bytes, big-endian. The run holds the batches with
 // after < Index <= last; minSeq and maxSeq are those of its records.
 //

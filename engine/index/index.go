@@ -35,7 +35,7 @@ type Options struct {
 	Logger *slog.Logger // default slog.Default()
 
 	// RunRecords and RunBytes close the memory run at the next entry boundary once it has so many records (or
-	// identifiers), or so many bytes. Defaults 1<<20 and 128 MiB. Memory in use stays below MaxSealedRuns + 2
+	// identifiers), or so many bytes. Defaults 1<<21 and 288 MiB. Memory in use stays below MaxSealedRuns + 2
 	// times these, plus one batch each.
 	RunRecords int
 	RunBytes   int
@@ -64,11 +64,11 @@ func (o Options) withDefaults() Options {
 		o.Logger = slog.Default()
 	}
 	if o.RunRecords <= 0 {
-		o.RunRecords = 1 << 20
+		o.RunRecords = 1 << 21
 	}
 	o.RunRecords = min(o.RunRecords, maxRunRecords)
 	if o.RunBytes <= 0 {
-		o.RunBytes = 128 << 20
+		o.RunBytes = 288 << 20
 	}
 	if o.MaxSealedRuns <= 0 {
 		o.MaxSealedRuns = 2
@@ -131,7 +131,7 @@ type waiter struct {
 }
 
 // Open opens the store in dir, creating it if it is missing. What a crash left behind half done is removed. It
-// reads every run's filters into memory: about 1.5 bytes per identifier stored.
+// reads every run's filters into memory: about 2 bytes per identifier stored.
 func Open(dir string, o Options) (*Index, error) {
 	x := &Index{dir: dir, options: o.withDefaults()}
 	x.changed.L = &x.mu

@@ -6,9 +6,10 @@ import (
 	"fmt"
 )
 
-// formatVersion is the version of every key and value in the store. It stands in each run's last row; a store
-// with another version is refused on Open.
-const formatVersion = 1
+// formatVersion is the version of the keys and values of a run. It stands in the run's last row; a store with a
+// run of a later version is refused on Open. Version 1 had other filters (digest.hashV1); its runs are read as they
+// are, and a merge makes runs of the newest version of them.
+const formatVersion = 2
 
 // The first byte of a key is its space.
 const (

@@ -37,6 +37,7 @@ func (x *Index) Lookup(fps []Fingerprint, places []Place, found []bool) error {
 		err = l.block(fps[:n], places[:n], found[:n])
 		fps, places, found = fps[n:], places[n:], found[n:]
 	}
+	gatherSink.Store(l.sink)
 	return x.damaged("the identifiers", errors.Join(err, l.close()))
 }
 
@@ -47,6 +48,7 @@ type lookup struct {
 	digests [lookupBlock]digest
 	hashes  [lookupBlock]uint64
 	perhaps []uint8 // of a block: those that a run's filter lets through
+	sink    uint32  // keeps the compiler from dropping loads that only warm the cache
 	key     []byte
 }
 
@@ -83,6 +85,15 @@ func take(i int, p Place, places []Place, found []bool) {
 	}
 }
 
+// hashesV1 are the block's hashes as format version 1 has them.
+func (l *lookup) hashesV1(count int) []uint64 {
+	hashes := make([]uint64, count)
+	for i := range hashes {
+		hashes[i] = l.digests[i].hashV1()
+	}
+	return hashes
+}
+
 func (l *lookup) inMemory(m *memRun, hashes []uint64, places []Place, found []bool) {
 	t := &m.identifiers
 	if len(t.entries) == 0 {
@@ -92,7 +103,7 @@ func (l *lookup) inMemory(m *memRun, hashes []uint64, places []Place, found []bo
 	for _, h := range hashes {
 		sink ^= t.touch(h)
 	}
-	gatherSink.Store(uint32(sink))
+	l.sink ^= uint32(sink)
 	for i, h := range hashes {
 		if p, ok := t.find(l.digests[i], h); ok {
 			take(i, p, places, found)
@@ -104,11 +115,14 @@ func (l *lookup) inRun(r *diskRun, hashes []uint64, places []Place, found []bool
 	if len(r.identifierFilter.blocks) == 0 {
 		return nil
 	}
+	if r.version == 1 {
+		hashes = l.hashesV1(len(hashes))
+	}
 	sink := uint32(0)
 	for _, h := range hashes {
 		sink ^= r.identifierFilter.block(h)[0]
 	}
-	gatherSink.Store(sink)
+	l.sink ^= sink
 	l.perhaps = l.perhaps[:0]
 	for i, h := range hashes {
 		if r.identifierFilter.has(h) {

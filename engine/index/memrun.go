@@ -123,7 +123,7 @@ func (m *memRun) apply(b *Batch) error {
 			}
 		}
 		r := &b.records[i]
-		if err := m.addRecord(r.Place, r.time, b.data[r.start:r.end]); err != nil {
+		if err := m.addRecord(r.Place, r.time, r.data); err != nil {
 			return fmt.Errorf("entry %d: %w", b.Index, err)
 		}
 	}
@@ -146,7 +146,7 @@ func (m *memRun) apply(b *Batch) error {
 func (m *memRun) account(b *Batch, noteBytes int) {
 	used := noteBytes + len(b.identifiers)*48 + len(b.records)*40
 	for i := range b.records {
-		used += b.records[i].end - b.records[i].start
+		used += len(b.records[i].data)
 	}
 	m.used.Add(int64(used))
 	m.ids.Store(int64(len(m.identifiers.entries)))

@@ -8,8 +8,15 @@ import (
 )
 
 const (
-	// mergeFan is how many runs of one tier make one of the next.
+	// mergeFan is what separates one tier from the next.
 	mergeFan = 4
+	// mergeGrowth is how much larger a merged run must be than the largest of those it is made of. A record is
+	// rewritten once for each such step; fewer steps leave more runs, and a lookup asks every run's filter.
+	mergeGrowth = 6
+	// mergeGrowthOfMany is mergeGrowth while more than manyLooseRuns runs are not full: sizes that come in an
+	// unlucky order gather too slowly otherwise.
+	mergeGrowthOfMany = 2
+	manyLooseRuns     = 16
 	// lowestTierShare is the part of RunRecords below which all runs count as equally small: where snapshots
 	// come often, runs of any size do.
 	lowestTierShare = 16 << 10
@@ -29,47 +36,65 @@ func (x *Index) tier(size uint64) int {
 }
 
 // full tells that a run is large enough never to be merged again.
-func (x *Index) full(r *diskRun) bool { return r.size() >= uint64(x.options.MaxMergedRecords)/2 }
+func (x *Index) full(r *diskRun) bool { return r.size() >= uint64(x.options.MaxMergedRecords)/4 }
 
 // pickMerge returns the bounds of the neighbouring runs to merge next; none if from == to. It takes the smallest
-// tier of which enough has gathered side by side that the result belongs to the next one, so that a record is
-// merged once per tier at most. In the lowest tier a number of runs is enough, however small they are.
+// tier of which so much has gathered side by side that the result is mergeGrowth times the largest of them, or
+// as large as a run may be. In the lowest tier a number of runs is enough, however small they are.
 func (x *Index) pickMerge(runs []*diskRun) (from, to int) {
-	top := x.tier(uint64(x.options.MaxMergedRecords))
+	top, growth := x.tier(uint64(x.options.MaxMergedRecords)), uint64(mergeGrowth)
+	if x.loose(runs) > manyLooseRuns {
+		growth = mergeGrowthOfMany
+	}
 	for t := 0; t <= top; t++ {
 		for i := 0; i < len(runs); {
-			j, size := x.window(runs, i, t)
-			grown := x.tier(size) > t || size >= uint64(x.options.MaxMergedRecords)/2
-			if j-i >= 2 && grown || t == 0 && j-i >= mergeFan {
-				return i, j
+			w := x.window(runs, i, t)
+			grown := w.size >= growth*w.largest || w.whole
+			if w.to-i >= 2 && grown || t == 0 && w.to-i >= mergeFan {
+				return i, w.to
 			}
-			i = max(j, i+1)
+			i = max(w.to, i+1)
 		}
 	}
 	return 0, 0
 }
 
+// mergeWindow is a stretch of runs that may be merged.
+type mergeWindow struct {
+	to            int // the first run behind it
+	size, largest uint64
+	whole         bool // the next run would have fitted in, were there room in one run
+}
+
 // window extends from run i over neighbours of tier t and below, as long as they fit into one run together.
-func (x *Index) window(runs []*diskRun, i, t int) (j int, size uint64) {
-	for j = i; j < len(runs); j++ {
-		n := runs[j].size()
-		if x.full(runs[j]) || x.tier(n) > t || size+n > uint64(x.options.MaxMergedRecords) {
-			break
+func (x *Index) window(runs []*diskRun, i, t int) (w mergeWindow) {
+	for w.to = i; w.to < len(runs); w.to++ {
+		n := runs[w.to].size()
+		if x.full(runs[w.to]) || x.tier(n) > t {
+			return w
 		}
-		size += n
+		if w.size+n > uint64(x.options.MaxMergedRecords) {
+			w.whole = true
+			return w
+		}
+		w.size, w.largest = w.size+n, max(w.largest, n)
 	}
-	return j, size
+	return w
+}
+
+// loose counts the runs that are not full.
+func (x *Index) loose(runs []*diskRun) (count int) {
+	for _, r := range runs {
+		if !x.full(r) {
+			count++
+		}
+	}
+	return count
 }
 
 // mergeLags tells that the flush should wait for a merge. The caller holds mu.
 func (x *Index) mergeLags() bool {
-	loose := 0
-	for _, r := range x.view.runs {
-		if !x.full(r) {
-			loose++
-		}
-	}
-	if loose < maxLooseRuns {
+	if x.loose(x.view.runs) < maxLooseRuns {
 		return false
 	}
 	from, to := x.pickMerge(x.view.runs)

@@ -14,10 +14,10 @@ import (
 // record is rewritten, whatever sizes come.
 func TestMergePolicy(t *testing.T) {
 	for name, size := range map[string]func(*rand.Rand) uint64{
-		"full runs":  func(*rand.Rand) uint64 { return 1 << 20 },
+		"full runs":  func(*rand.Rand) uint64 { return 1 << 21 },
 		"tiny runs":  func(*rand.Rand) uint64 { return 3 },
 		"empty runs": func(*rand.Rand) uint64 { return 0 },
-		"mixed runs": func(r *rand.Rand) uint64 { return 1 << r.IntN(21) },
+		"mixed runs": func(r *rand.Rand) uint64 { return 1 << r.IntN(22) },
 	} {
 		x := &Index{options: Options{}.withDefaults()}
 		rng := rand.New(rand.NewPCG(1, 1))

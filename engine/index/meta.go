@@ -7,6 +7,8 @@ import (
 
 // meta describes one run. It is the run's last row, and ingested in the same atomic step as all the others.
 type meta struct {
+	version byte // of the run's format
+
 	// The run holds exactly the batches with after < Index <= last. Runs form a chain without gaps; a run
 	// whose range lies within another's has been merged into that one.
 	after, last uint64
@@ -23,7 +25,7 @@ type meta struct {
 func (m *meta) size() uint64 { return max(m.records, m.identifiers) }
 
 func (m *meta) appendTo(dst []byte) []byte {
-	dst = append(dst, formatVersion)
+	dst = append(dst, m.version)
 	for _, v := range [...]uint64{m.after, m.last, m.records, m.identifiers, m.accounts, m.bytes, m.minSeq, m.maxSeq} {
 		dst = binary.BigEndian.AppendUint64(dst, v)
 	}
@@ -34,8 +36,8 @@ func decodeMeta(value []byte) (m meta, err error) {
 	if len(value) == 0 {
 		return m, fmt.Errorf("empty run description: %w", errMalformed)
 	}
-	if value[0] != formatVersion {
-		return m, fmt.Errorf("run has format version %d, this program reads %d", value[0], formatVersion)
+	if m.version = value[0]; m.version == 0 || m.version > formatVersion {
+		return m, fmt.Errorf("run has format version %d, this program reads up to %d", m.version, formatVersion)
 	}
 	fields := [...]*uint64{&m.after, &m.last, &m.records, &m.identifiers, &m.accounts, &m.bytes, &m.minSeq, &m.maxSeq}
 	if len(value) != 1+8*len(fields) {

@@ -40,7 +40,7 @@ type runWriter struct {
 
 // newRunWriter begins run id, which will hold at most the given number of identifiers.
 func (x *Index) newRunWriter(id, identifiers uint64) *runWriter {
-	r := &diskRun{id: id, identifierFilter: newFilter(int(identifiers))}
+	r := &diskRun{id: id, meta: meta{version: formatVersion}, identifierFilter: newFilter(int(identifiers))}
 	return &runWriter{x: x, run: r}
 }
 
