@@ -13,8 +13,9 @@ const (
 	// markEvery is how many records of one account lie between two marks. A search walks the marks, then at
 	// most this many back links.
 	markEvery = 64
-	// applyAhead is how many table slots are loaded before they are needed, so that the waits overlap.
-	applyAhead = 32
+	// applyAhead is how many table slots are loaded before they are needed, so that the waits overlap. The loops
+	// that load do little else: the fewer instructions between two loads, the more are under way at once.
+	applyAhead = 64
 	// spanRows is how many rows a span collects before a new one may begin.
 	spanRows = 1024
 )
@@ -105,22 +106,22 @@ func (m *memRun) record(n uint32) Record {
 func (m *memRun) apply(b *Batch) error {
 	b.sort()
 	sink := uint64(0)
-	for i := range b.identifiers {
-		if i%applyAhead == 0 {
-			for _, id := range b.identifiers[i:min(i+applyAhead, len(b.identifiers))] {
-				sink ^= m.identifiers.touch(id.hash())
-			}
+	for ids := b.identifiers; len(ids) > 0; {
+		n := min(len(ids), applyAhead)
+		for i := range ids[:n] {
+			sink ^= m.identifiers.touch(ids[i].hash())
 		}
-		m.identifiers.add(b.identifiers[i])
+		for i := range ids[:n] {
+			m.identifiers.add(&ids[i])
+		}
+		ids = ids[n:]
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	first := m.count
 	for i := range b.records {
 		if i%applyAhead == 0 {
-			for _, r := range b.records[i:min(i+applyAhead, len(b.records))] {
-				sink ^= m.accounts.touch(r.Account)
-			}
+			sink ^= m.accounts.touch(b.records[i:min(i+applyAhead, len(b.records))])
 		}
 		r := &b.records[i]
 		if err := m.addRecord(r.Place, r.time, r.data); err != nil {

@@ -73,6 +73,7 @@ func (c *Report) appendTo(dst []byte) []byte {
 
 // report is a Report as it stands in an entry: its texts alias the entry.
 type report struct {
+	slot         int32 // of the command in the entry
 	mode         Mode
 	channel      Channel
 	identifier   []byte // as the caller wrote it, or 16 bytes if packed

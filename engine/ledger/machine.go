@@ -147,6 +147,7 @@ func (m *Machine) decode(e *EntryReader) error {
 		if err := r.decode(command[1:]); err != nil {
 			return err
 		}
+		r.slot = int32(len(m.commands) - 1)
 		m.reports = append(m.reports, r)
 		m.fingerprints = append(m.fingerprints, m.ids.Fingerprint(&key, r.mode, r.identifier, r.packed))
 	}
@@ -255,8 +256,8 @@ func (m *Machine) resolveReport(slot int32, n int) {
 		result.Code, result.Account, result.Seq = Duplicate, use.Account, use.Seq
 		return
 	}
-	if first, ok := m.taken.find(&m.fingerprints[n]); ok {
-		m.repeats = append(m.repeats, repeat{slot, first})
+	if first, ok := m.taken.find(m.fingerprints, n); ok {
+		m.repeats = append(m.repeats, repeat{slot, m.reports[first].slot})
 		return
 	}
 	op, code := m.eventOp(r)
@@ -271,7 +272,7 @@ func (m *Machine) resolveReport(slot int32, n int) {
 		op.subscription, _ = intern(&m.dir.subscriptions, r.mode, r.subscription)
 	}
 	op.number = int32(n)
-	m.taken.put(&m.fingerprints[n], slot)
+	m.taken.put(m.fingerprints, n)
 	m.addOp(slot, op)
 }
 

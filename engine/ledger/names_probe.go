@@ -27,11 +27,17 @@ func (n *names) probe(reports []report, numbers []uint32) {
 	mask, seen := uint32(len(n.table)-1), uint64(0)
 	for i := range reports {
 		hashes[i] = nameHash(n, reports[i].mode, reports[i].customer)
-		seen ^= uint64(n.table[hashes[i]&mask].hash)
+	}
+	// Loops of loads and little else: the fewer instructions between two loads, the
+	// more of them the processor has under way at once.
+	for _, hash := range hashes[:len(reports)] {
+		seen ^= uint64(n.table[hash&mask].hash)
 	}
 	for i := range reports {
 		numbers[i] = n.candidate(hashes[i])
-		seen ^= uint64(n.refs.at(numbers[i]).text) // of number 0 as well: it is there, and empty
+	}
+	for _, number := range numbers {
+		seen ^= uint64(n.refs.at(number).text) // of number 0 as well: it is there, and empty
 	}
 	for i := range reports {
 		if text := n.text.get(n.refs.at(numbers[i]).text); len(text) > 0 {
