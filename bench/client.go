@@ -1,12 +1,13 @@
 package bench
 
 import (
-	"fmt"
 	"net/url"
 	"time"
 
 	"github.com/goccy/go-json"
 	"github.com/valyala/fasthttp"
+
+	"drawdown/bench/load"
 )
 
 // callTimeout is how long one call may take.
@@ -28,12 +29,7 @@ func NewClient(base string) *Client {
 }
 
 // StatusError is an answer other than 2xx.
-type StatusError struct {
-	Status int
-	Body   string
-}
-
-func (e *StatusError) Error() string { return fmt.Sprintf("status %d: %s", e.Status, e.Body) }
+type StatusError = load.StatusError
 
 // Call sends a request with a JSON body (nil for none) and decodes the answer
 // into result (nil to ignore it). An answer other than 2xx is a *StatusError.
@@ -63,7 +59,7 @@ func (c *Client) Send(method, path string, body []byte, result any) error {
 		return err
 	}
 	if status := response.StatusCode(); status/100 != 2 {
-		return &StatusError{status, string(response.Body())}
+		return &StatusError{Status: status, Body: string(response.Body())}
 	}
 	if result == nil {
 		return nil
