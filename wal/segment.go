@@ -65,12 +65,13 @@ const (
 
 var errStopped = errors.New("wal: closing")
 
+var zeros [zeroBytes]byte
+
 // writeZeros writes real zeros. A file that is only allocated changes its metadata with each write, and each sync pays
 // for that.
 func writeZeros(f vfs.File, from, to int64) error {
-	zeros := make([]byte, min(zeroBytes, to-from))
 	for from < to {
-		n := min(int64(len(zeros)), to-from)
+		n := min(zeroBytes, to-from)
 		if _, err := f.WriteAt(zeros[:n], from); err != nil {
 			return err
 		}
