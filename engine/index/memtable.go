@@ -107,6 +107,22 @@ func (t *memIdentifiers) reset() {
 	clear(t.slots)
 }
 
+// addAll adds identifiers, whose slots it loads ahead.
+func (t *memIdentifiers) addAll(ids []identifier) {
+	sink := uint64(0)
+	for len(ids) > 0 {
+		n := min(len(ids), applyAhead)
+		for i := range ids[:n] {
+			sink ^= t.touch(ids[i].hash())
+		}
+		for i := range ids[:n] {
+			t.add(&ids[i])
+		}
+		ids = ids[n:]
+	}
+	gatherSink.Store(uint32(sink))
+}
+
 // add stores id, or lowers the place of one that is there. (I2: the lowest sequence is the first use.)
 func (t *memIdentifiers) add(id *identifier) {
 	if 3*(len(t.entries)+1) > 2*len(t.slots) {
