@@ -37,6 +37,7 @@ type batch struct {
 	items    []batchItem
 	refused  []refusedItem // in the order of items
 	vain     int           // events in a row that the scanner did not take
+	protobuf bool          // the items are MeterEvents, not JSON
 }
 
 // batchItem is an event of the request.
@@ -108,13 +109,15 @@ func (b *batch) release() {
 	}
 }
 
-// read reads the body in one of its three forms: a JSON array, an object that
-// holds one under "events", or one event a line.
+// read reads the body in one of its four forms: a JSON array, an object that
+// holds one under "events", one event a line, or Protocol Buffers.
 func (b *batch) read() *Error {
 	contentType, _, _ := bytes.Cut(b.http.Request.Header.ContentType(), []byte(";"))
 	switch string(bytes.ToLower(bytes.TrimSpace(contentType))) {
 	case "application/x-ndjson", "application/ndjson", "application/jsonl":
 		return b.readLines()
+	case "application/x-protobuf", "application/protobuf":
+		return b.readProtobuf()
 	}
 	b.doc.reset(b.text)
 	pos := b.doc.space(0)
@@ -331,6 +334,11 @@ func (b *batch) take(start, end int, fault *Error) *Error {
 			return b.count(start, end, &report)
 		}
 	}
+	return b.refuse(start, end, fault)
+}
+
+// refuse notes why there is no command of an event.
+func (b *batch) refuse(start, end int, fault *Error) *Error {
 	if err := b.add(start, end, refusedBefore); err != nil {
 		return err
 	}
@@ -418,12 +426,9 @@ func counted(index int, r *ledger.Result) batchResult {
 // compareAgain reads a repeated event once more and says in which field it
 // differs from the first event that had its identifier.
 func (b *batch) compareAgain(item batchItem, result *ledger.Result) (differs, err *Error) {
-	if err := b.doc.parse(b.text[item.start:item.end]); err != nil {
-		return nil, err // cannot be: it was read before
-	}
-	report, err := decodeEvent(&b.doc, b.mode, b.modeKnown)
+	report, err := b.decodeAgain(item)
 	if err != nil {
-		return nil, err
+		return nil, err // cannot be: it was read before
 	}
 	// An event may tell a mode of its own; the call's is put back behind it.
 	if mode := b.mode; report.Mode != mode {
@@ -437,4 +442,14 @@ func (b *batch) compareAgain(item batchItem, result *ledger.Result) (differs, er
 		return nil, err
 	}
 	return b.compare(&report, &first), nil
+}
+
+func (b *batch) decodeAgain(item batchItem) (r ledger.Report, err *Error) {
+	if b.protobuf {
+		return b.decodeMessage(int(item.start), int(item.end))
+	}
+	if err := b.doc.parse(b.text[item.start:item.end]); err != nil {
+		return r, err
+	}
+	return decodeEvent(&b.doc, b.mode, b.modeKnown)
 }

@@ -12,6 +12,14 @@ import (
 const benchEvent = `{"event_name":"tokens","timestamp":1700000000,"payload":{"customer_id":"cus_0123456789","value":"12.50"},` +
 	`"identifier":"0190b5a4-7c3e-7d2a-9f61-3b5c8e1d4a%02x"}`
 
+// benchMessage is benchEvent as the Protocol Buffers form has it.
+func benchMessage(n int) protobufEvent {
+	return protobufEvent{
+		"event_name": "tokens", "timestamp": int64(1700000000), "customer_id": "cus_0123456789", "value": "12.50",
+		"identifier": fmt.Sprintf("0190b5a4-7c3e-7d2a-9f61-3b5c8e1d4a%02x", n),
+	}
+}
+
 func BenchmarkDecodeEvent(b *testing.B) {
 	text := fmt.Appendf(nil, benchEvent, 7)
 	var d document
@@ -30,8 +38,10 @@ func BenchmarkDecodeEvent(b *testing.B) {
 func BenchmarkReadBatch(b *testing.B) {
 	const events = 1000
 	var text strings.Builder
+	var messages []protobufEvent
 	for i := range events {
 		fmt.Fprintf(&text, benchEvent+"\n", i%256)
+		messages = append(messages, benchMessage(i%256))
 	}
 	lines := []byte(text.String())
 	array := []byte("[" + strings.ReplaceAll(strings.TrimSpace(text.String()), "\n", ",") + "]")
@@ -42,6 +52,7 @@ func BenchmarkReadBatch(b *testing.B) {
 		{"array", "application/json", array},
 		{"envelope", "application/json", []byte(`{"events":` + string(array) + `}`)},
 		{"lines", "application/x-ndjson", lines},
+		{"protobuf", "application/x-protobuf", []byte(protobufBatch(nil, messages...))},
 	} {
 		b.Run(form.name, func(b *testing.B) {
 			batch := newBatch(form.text, form.contentType)
