@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"drawdown/engine/ledger"
 )
 
 // The Protocol Buffers form of a batch is drawn in drawdown.proto. It is read in
@@ -28,17 +30,7 @@ type wireField struct {
 
 // readWireField reads the field at pos of the message that ends at end.
 func readWireField(src []byte, pos, end int) (f wireField, fault *Error) {
-	// Nearly all fields are short texts with a low number: two bytes in front.
-	if pos+1 < end && src[pos]&0x87 == byte(protowire.BytesType) && src[pos] >= 1<<3 && src[pos+1] < 0x80 {
-		start := pos + 2
-		if behind := start + int(src[pos+1]); behind <= end {
-			return wireField{number: protowire.Number(src[pos] >> 3), kind: protowire.BytesType, start: start, end: behind}, nil
-		}
-	}
-	return readAnyWireField(src[:end], pos)
-}
-
-func readAnyWireField(src []byte, pos int) (f wireField, fault *Error) {
+	src = src[:end]
 	number, kind, n := protowire.ConsumeTag(src[pos:])
 	if n < 0 {
 		return f, brokenWire(pos, n)
@@ -89,16 +81,21 @@ func (b *batch) readProtobuf() *Error {
 		return err
 	}
 	for pos := 0; pos < len(b.text); {
-		f, err := readWireField(b.text, pos, len(b.text))
-		if err != nil {
-			return err.under("body") // cannot be: it was read before
-		}
-		if f.number == batchEvents {
-			if err := b.takeMessage(f.start, f.end); err != nil {
-				return err
+		start, end := messageAt(b.text, pos)
+		if end < 0 {
+			f, err := readWireField(b.text, pos, len(b.text))
+			if err != nil {
+				return err.under("body") // cannot be: it was read before
 			}
+			if pos = f.end; f.number != batchEvents {
+				continue
+			}
+			start, end = f.start, f.end
 		}
-		pos = f.end
+		if err := b.takeMessage(start, end); err != nil {
+			return err
+		}
+		pos = end
 	}
 	return nil
 }
@@ -107,12 +104,15 @@ func (b *batch) readProtobuf() *Error {
 func (b *batch) readProtobufMode() *Error {
 	told := false
 	for pos := 0; pos < len(b.text); {
+		if _, end := messageAt(b.text, pos); end >= 0 {
+			pos = end
+			continue
+		}
 		f, err := readWireField(b.text, pos, len(b.text))
 		if err != nil {
 			return err.under("body")
 		}
-		pos = f.end
-		switch {
+		switch pos = f.end; {
 		case f.number == batchEvents && f.kind != protowire.BytesType:
 			return badRequest(codeInvalidType, "events", "must be messages")
 		case f.number == batchLivemode && f.kind != protowire.VarintType:
@@ -130,6 +130,12 @@ func (b *batch) readProtobufMode() *Error {
 
 // takeMessage makes a command of the event between start and end, or refuses it.
 func (b *batch) takeMessage(start, end int) *Error {
+	var report ledger.Report
+	if b.worthScanning() && scanMessage(b.text, start, end, b.mode, b.modeKnown, &report) {
+		b.vain = 0
+		return b.count(start, end, &report)
+	}
+	b.vain++
 	report, fault := b.decodeMessage(start, end)
 	if fault != nil {
 		return b.refuse(start, end, fault)

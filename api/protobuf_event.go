@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -25,8 +26,7 @@ const (
 	lastEventField = eventLivemode
 )
 
-// wireNames are the fields as the JSON form names them, for answers, and with the
-// last part of each as the caller wrote it.
+// wireNames are the fields as answers name them, which is as the JSON form does.
 var wireNames = [lastEventField + 1]string{
 	eventEventName: "event_name", eventIdentifier: "identifier", eventCustomer: "payload.customer_id", eventValue: "payload.value",
 	eventSubscription: "payload.subscription_id", eventTimestamp: "timestamp", eventMetadata: "metadata",
@@ -70,7 +70,7 @@ func (b *batch) readMessage(e *sentEvent, start, end int) *Error {
 // twice is the fault of an event that says a field a second time. Taking the last
 // one, as other readers do, would be to choose between two charges.
 func twice(number protowire.Number) *Error {
-	name := wireNames[number]
+	name := strings.TrimPrefix(wireNames[number], "payload.")
 	return badRequest("duplicate_key", "", fmt.Sprintf("has the key %q twice", name))
 }
 
