@@ -184,7 +184,7 @@ func (b *batch) readArray(pos int) (end int, err *Error) {
 		case ']':
 			return pos + 1, nil
 		default:
-			return 0, d.fail(pos, "a comma or the end of the array is missing").syntax.under("body")
+			return 0, located(d.fail(pos, "a comma or the end of the array is missing").syntax, "behind", len(b.items)-1)
 		}
 	}
 }
@@ -200,9 +200,16 @@ func (b *batch) takeElement(pos int) (end int, err *Error) {
 	}
 	end, fault, syntax := b.doc.next(b.text, pos)
 	if syntax != nil {
-		return 0, syntax.under("body")
+		return 0, located(syntax, "in", len(b.items))
 	}
 	return end, b.take(pos, end, fault)
+}
+
+// located is a syntax error of the array, with the event where it is.
+func located(syntax *Error, where string, index int) *Error {
+	e := syntax.under("body")
+	e.Problem = fmt.Sprintf("%s, %s events[%d]", e.Problem, where, index)
+	return e
 }
 
 // readEnvelope reads the object at pos. The mode may stand in it behind the
@@ -224,7 +231,7 @@ func (b *batch) readEnvelope(pos int) (end int, err *Error) {
 		case key == "events" && d.peek(pos) == '[':
 			eventsAt = pos
 			if pos = skipArray(b.text, pos); pos < 0 {
-				return 0, d.fail(eventsAt, "an array has no end").syntax.under("body")
+				return 0, b.brokenEvents(eventsAt, eventsAt, "an array has no end")
 			}
 			eventsEnd = pos
 		case key == "events":
@@ -239,7 +246,7 @@ func (b *batch) readEnvelope(pos int) (end int, err *Error) {
 			break
 		}
 		if d.peek(pos) != ',' {
-			return 0, d.fail(pos, "a comma or the end of the object is missing").syntax.under("body")
+			return 0, b.brokenEvents(eventsAt, pos, "a comma or the end of the object is missing")
 		}
 		pos = d.space(pos + 1)
 	}
@@ -255,6 +262,18 @@ func (b *batch) readEnvelope(pos int) (end int, err *Error) {
 		return 0, d.fail(behind, "the array ends in two places").syntax.under("body")
 	}
 	return end, nil
+}
+
+// brokenEvents is the error of an envelope that goes wrong at pos: what is wrong with
+// its events, if that is why, since they were only passed over.
+func (b *batch) brokenEvents(eventsAt, pos int, problem string) *Error {
+	if eventsAt > 0 {
+		if _, err := b.readArray(eventsAt); err != nil {
+			return err
+		}
+	}
+	b.doc.reset(b.text)
+	return b.doc.fail(pos, problem).syntax.under("body")
 }
 
 // envelopeKey reads a key of the envelope and the colon behind it.

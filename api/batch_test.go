@@ -61,6 +61,31 @@ func TestBatchShape(t *testing.T) {
 	r.refused(post, batchPath+"?results=some", "[]", 400, codeInvalidValue, "results")
 }
 
+// TestBatchBroken is that the error of a broken array says in which event and at
+// which byte it broke.
+func TestBatchBroken(t *testing.T) {
+	r := newRig(t)
+	a := goodEvent
+	for _, c := range []struct{ body, at, where string }{
+		{`[` + a + `,` + a + `,{"event_name" 1}]`, `1}]`, "in events[2]"}, {`[` + a + `,x]`, `x]`, "in events[1]"}, {`[` + a + `,]`, `]`, "in events[1]"},
+		{`[` + a + ` ` + a + `]`, a + `]`, "behind events[0]"}, {`[` + a + `,` + a, ``, "behind events[1]"}, {`[`, ``, "in events[0]"},
+		{`[` + a + `,{"a":"`, ``, "in events[1]"}, {`{"events":[` + a + `,1x]}`, `x]}`, "behind events[1]"},
+		{`{"events":[` + a + `,` + a, ``, "behind events[1]"}, {`{"events":[` + a + `,}]}`, `}]}`, "in events[1]"},
+		{`{"events":[` + a + `,{"a":]}`, `]}`, "in events[1]"}, {`{"events":[` + a + `}]}`, `}]}`, "behind events[0]"},
+	} {
+		answer := r.refused(post, batchPath, c.body, 400, "invalid_json", "body")
+		text, _ := answer.object["error"].(string)
+		at := fmt.Sprintf("at byte %d: ", len(c.body)-len(c.at))
+		if !strings.Contains(text, at) || !strings.HasSuffix(text, ", "+c.where) {
+			t.Errorf("%s: %s, want %q and %q", c.body, text, at, c.where)
+		}
+	}
+	answer := r.refused(post, batchPath, `{"events":[`+a+`]]}`, 400, "invalid_json", "body")
+	if text, _ := answer.object["error"].(string); !strings.Contains(text, fmt.Sprintf("at byte %d: ", len(a)+12)) {
+		t.Errorf("behind the events: %s", text)
+	}
+}
+
 // TestBatchVerdicts is that every item has a verdict of its own.
 func TestBatchVerdicts(t *testing.T) {
 	r := newRig(t)

@@ -35,6 +35,9 @@ func readWireField(src []byte, pos, end int) (f wireField, fault *Error) {
 	if n < 0 {
 		return f, brokenWire(pos, n)
 	}
+	if number > protowire.MaxValidNumber {
+		return f, notProtobuf(pos, badNumber)
+	}
 	f = wireField{number: number, kind: kind, start: pos + n, end: len(src)}
 	rest := src[f.start:]
 	switch kind {
@@ -66,8 +69,10 @@ func brokenWire(pos, n int) *Error {
 	if errors.Is(protowire.ParseError(n), io.ErrUnexpectedEOF) {
 		return notProtobuf(pos, "the field that begins there is cut off")
 	}
-	return notProtobuf(pos, "a number that no field or value can have")
+	return notProtobuf(pos, badNumber)
 }
+
+const badNumber = "a number that no field or value can have"
 
 func notProtobuf(pos int, problem string) *Error {
 	return badRequest("invalid_protobuf", "", fmt.Sprintf("is not Protocol Buffers at byte %d: %s", pos, problem))

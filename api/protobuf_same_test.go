@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -55,7 +56,8 @@ func quote(s string) string {
 // lineOf is an event in its JSON form.
 func lineOf(e protobufEvent) string {
 	var outer, payload []string
-	for name, v := range e {
+	for _, name := range slices.Sorted(maps.Keys(e)) {
+		v := e[name]
 		text := fmt.Sprint(v)
 		if s, ok := v.(string); ok && name != "metadata" && name != "source_data" {
 			text = quote(s)
@@ -97,9 +99,9 @@ func anyEvent(r *rand.Rand) protobufEvent {
 	if r.IntN(4) == 0 {
 		optional["metadata"], optional["source_data"] = anyMetadata(r), anyMetadata(r)
 	}
-	for name, v := range optional {
+	for _, name := range slices.Sorted(maps.Keys(optional)) {
 		if r.IntN(2) == 0 {
-			e[name] = v
+			e[name] = optional[name]
 		}
 	}
 	if r.IntN(20) == 0 {
@@ -114,7 +116,7 @@ func anyTwin(r *rand.Rand) twin {
 	e := anyEvent(r)
 	line := lineOf(e)
 	if r.IntN(2) == 0 {
-		message, err := proto.Marshal(e.message())
+		message, err := proto.MarshalOptions{Deterministic: true}.Marshal(e.message())
 		if err != nil {
 			panic(err)
 		}

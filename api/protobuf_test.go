@@ -136,7 +136,7 @@ func TestProtobufFraming(t *testing.T) {
 		{"\x0a\x05abcd", "invalid_protobuf", "body", "is cut off"}, {"\x80", "invalid_protobuf", "body", "is cut off"},
 		{"\x1d\x00\x00\x00", "invalid_protobuf", "body", "is cut off"}, {"\x19\x00", "invalid_protobuf", "body", "is cut off"},
 		{"\x10\xff", "invalid_protobuf", "body", "is cut off"}, {"\x0a\xff\xff\xff\xff\x0f", "invalid_protobuf", "body", "is cut off"},
-		{"\x00\x00", "invalid_protobuf", "body", "a number that"}, {"\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "invalid_protobuf", "body", "a number that"},
+		{"\x00\x00", "invalid_protobuf", "body", "a number that"}, {wires(wireVarint(1<<29, 1)), "invalid_protobuf", "body", "a number that"}, {"\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "invalid_protobuf", "body", "a number that"},
 		{"\x0e", "invalid_protobuf", "body", "no such wire type"}, {"\x0f", "invalid_protobuf", "body", "no such wire type"},
 		{wires(wireGroup(1)), "invalid_protobuf", "body", "groups"}, {wires(wireGroup(9)), "invalid_protobuf", "body", "groups"},
 		{"\x0c", "invalid_protobuf", "body", "groups"}, {"[" + goodEvent + "]", "invalid_protobuf", "body", "groups"},
