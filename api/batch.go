@@ -37,6 +37,7 @@ type batch struct {
 	items    []batchItem
 	refused  []refusedItem // in the order of items
 	vain     int           // events in a row that the scanner did not take
+	protobuf bool          // the items are MeterEvents, not JSON
 }
 
 // batchItem is an event of the request.
@@ -108,13 +109,15 @@ func (b *batch) release() {
 	}
 }
 
-// read reads the body in one of its three forms: a JSON array, an object that
-// holds one under "events", or one event a line.
+// read reads the body in one of its four forms: a JSON array, an object that
+// holds one under "events", one event a line, or Protocol Buffers.
 func (b *batch) read() *Error {
 	contentType, _, _ := bytes.Cut(b.http.Request.Header.ContentType(), []byte(";"))
 	switch string(bytes.ToLower(bytes.TrimSpace(contentType))) {
 	case "application/x-ndjson", "application/ndjson", "application/jsonl":
 		return b.readLines()
+	case "application/x-protobuf", "application/protobuf":
+		return b.readProtobuf()
 	}
 	b.doc.reset(b.text)
 	pos := b.doc.space(0)
@@ -181,7 +184,7 @@ func (b *batch) readArray(pos int) (end int, err *Error) {
 		case ']':
 			return pos + 1, nil
 		default:
-			return 0, d.fail(pos, "a comma or the end of the array is missing").syntax.under("body")
+			return 0, located(d.fail(pos, "a comma or the end of the array is missing").syntax, "behind", len(b.items)-1)
 		}
 	}
 }
@@ -197,9 +200,16 @@ func (b *batch) takeElement(pos int) (end int, err *Error) {
 	}
 	end, fault, syntax := b.doc.next(b.text, pos)
 	if syntax != nil {
-		return 0, syntax.under("body")
+		return 0, located(syntax, "in", len(b.items))
 	}
 	return end, b.take(pos, end, fault)
+}
+
+// located is a syntax error of the array, with the event where it is.
+func located(syntax *Error, where string, index int) *Error {
+	e := syntax.under("body")
+	e.Problem = fmt.Sprintf("%s, %s events[%d]", e.Problem, where, index)
+	return e
 }
 
 // readEnvelope reads the object at pos. The mode may stand in it behind the
@@ -221,7 +231,7 @@ func (b *batch) readEnvelope(pos int) (end int, err *Error) {
 		case key == "events" && d.peek(pos) == '[':
 			eventsAt = pos
 			if pos = skipArray(b.text, pos); pos < 0 {
-				return 0, d.fail(eventsAt, "an array has no end").syntax.under("body")
+				return 0, b.brokenEvents(eventsAt, eventsAt, "an array has no end")
 			}
 			eventsEnd = pos
 		case key == "events":
@@ -236,7 +246,7 @@ func (b *batch) readEnvelope(pos int) (end int, err *Error) {
 			break
 		}
 		if d.peek(pos) != ',' {
-			return 0, d.fail(pos, "a comma or the end of the object is missing").syntax.under("body")
+			return 0, b.brokenEvents(eventsAt, pos, "a comma or the end of the object is missing")
 		}
 		pos = d.space(pos + 1)
 	}
@@ -252,6 +262,18 @@ func (b *batch) readEnvelope(pos int) (end int, err *Error) {
 		return 0, d.fail(behind, "the array ends in two places").syntax.under("body")
 	}
 	return end, nil
+}
+
+// brokenEvents is the error of an envelope that goes wrong at pos: what is wrong with
+// its events, if that is why, since they were only passed over.
+func (b *batch) brokenEvents(eventsAt, pos int, problem string) *Error {
+	if eventsAt > 0 {
+		if _, err := b.readArray(eventsAt); err != nil {
+			return err
+		}
+	}
+	b.doc.reset(b.text)
+	return b.doc.fail(pos, problem).syntax.under("body")
 }
 
 // envelopeKey reads a key of the envelope and the colon behind it.
@@ -331,6 +353,11 @@ func (b *batch) take(start, end int, fault *Error) *Error {
 			return b.count(start, end, &report)
 		}
 	}
+	return b.refuse(start, end, fault)
+}
+
+// refuse notes why there is no command of an event.
+func (b *batch) refuse(start, end int, fault *Error) *Error {
 	if err := b.add(start, end, refusedBefore); err != nil {
 		return err
 	}
@@ -418,12 +445,9 @@ func counted(index int, r *ledger.Result) batchResult {
 // compareAgain reads a repeated event once more and says in which field it
 // differs from the first event that had its identifier.
 func (b *batch) compareAgain(item batchItem, result *ledger.Result) (differs, err *Error) {
-	if err := b.doc.parse(b.text[item.start:item.end]); err != nil {
-		return nil, err // cannot be: it was read before
-	}
-	report, err := decodeEvent(&b.doc, b.mode, b.modeKnown)
+	report, err := b.decodeAgain(item)
 	if err != nil {
-		return nil, err
+		return nil, err // cannot be: it was read before
 	}
 	// An event may tell a mode of its own; the call's is put back behind it.
 	if mode := b.mode; report.Mode != mode {
@@ -437,4 +461,14 @@ func (b *batch) compareAgain(item batchItem, result *ledger.Result) (differs, er
 		return nil, err
 	}
 	return b.compare(&report, &first), nil
+}
+
+func (b *batch) decodeAgain(item batchItem) (r ledger.Report, err *Error) {
+	if b.protobuf {
+		return b.decodeMessage(int(item.start), int(item.end))
+	}
+	if err := b.doc.parse(b.text[item.start:item.end]); err != nil {
+		return r, err
+	}
+	return decodeEvent(&b.doc, b.mode, b.modeKnown)
 }
