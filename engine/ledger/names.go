@@ -95,7 +95,5 @@ func (n *names) mode(number uint32) Mode { return n.refs.at(number).mode }
 // share is a copy to read from while n goes on growing, without the table: it
 // answers numbers, it does not find names.
 func (n *names) share() names {
-	s := names{text: n.text.share()}
-	s.refs = arena[nameRef]{blocks: append([][]nameRef(nil), n.refs.blocks...), used: n.refs.used}
-	return s
+	return names{text: n.text.share(), refs: n.refs.share()}
 }
