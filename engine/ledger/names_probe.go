@@ -21,49 +21,74 @@ func (d *Directory) customersOf(reports []report, numbers []uint32) {
 // and little else: the fewer instructions between two loads, the more of them the
 // processor has under way at once.
 func (n *names) probe(reports []report, numbers []uint32) {
-	if len(n.table) == 0 {
+	if n.count() == 0 {
 		clear(numbers)
 		return
 	}
 	var hashes [probeBlock]uint32
-	var slots [probeBlock]nameSlot
+	var lines [probeBlock]*nameLine
+	var firsts [probeBlock]uint32
 	var refs [probeBlock]nameRef
-	var firsts [probeBlock]byte
+	var letters [probeBlock]byte
 	for i := range reports {
 		hashes[i] = nameHash(n, reports[i].mode, reports[i].customer)
 	}
-	mask := uint32(len(n.table) - 1)
 	for i := range reports {
-		slots[i] = n.table[hashes[i]&mask]
+		segment := n.table.linesOf(hashes[i])
+		lines[i] = &segment[homeOf(segment, hashes[i])]
 	}
 	for i := range reports {
-		numbers[i] = n.candidate(hashes[i], slots[i])
+		firsts[i] = lines[i][0].hash // the whole line comes with it
+	}
+	for i := range reports {
+		numbers[i] = n.table.candidate(hashes[i], lines[i], firsts[i])
 	}
 	for i, number := range numbers {
 		refs[i] = *n.refs.at(number) // also of number 0, which is there, and empty
 	}
 	for i := range reports {
-		if text := n.text.get(refs[i].text); len(text) > 0 {
-			firsts[i] = text[0]
+		if text := n.text.get(refs[i].text()); len(text) > 0 {
+			letters[i] = text[0]
 		}
 	}
 	for i := range reports {
-		r, ref := &reports[i], &refs[i]
-		same := ref.mode == r.mode && len(r.customer) > 0 && firsts[i] == r.customer[0] &&
-			string(n.text.get(ref.text)) == string(r.customer)
+		r, ref := &reports[i], refs[i]
+		same := ref.mode() == r.mode && len(r.customer) > 0 && letters[i] == r.customer[0] &&
+			string(n.text.get(ref.text())) == string(r.customer)
 		if numbers[i] != 0 && !same {
 			numbers[i] = find(n, r.mode, r.customer) // two names share their hash's 32 bits
 		}
 	}
 }
 
-// candidate is the first number with the hash, 0 if there is none. slot is the one
-// to which the hash leads.
-func (n *names) candidate(hash uint32, slot nameSlot) uint32 {
-	mask := uint32(len(n.table) - 1)
-	for i := hash & mask; slot.number != 0 && slot.hash != hash; {
-		i = (i + 1) & mask
-		slot = n.table[i]
+// candidate is the first number with the hash, 0 if there is none. line is the one to
+// which the hash leads, first the hash in its first slot. It looks at all of the line:
+// where in it the name stands cannot be foretold, and a branch that is not foretold
+// costs more than the rest of the line.
+func (t *nameTable) candidate(hash uint32, line *nameLine, first uint32) (number uint32) {
+	for i := len(line) - 1; i > 0; i-- {
+		if slot := line[i]; slot.hash == hash {
+			number = slot.number
+		}
 	}
-	return slot.number
+	if first == hash {
+		number = line[0].number
+	}
+	if number == 0 && line[len(line)-1].number != 0 {
+		return t.beyond(hash)
+	}
+	return number
+}
+
+// beyond is the first number with the hash in the lines behind its home, which is
+// full; 0 if there is none.
+func (t *nameTable) beyond(hash uint32) uint32 {
+	lines := t.linesOf(hash)
+	for at := after(lines, homeOf(lines, hash)); ; at = after(lines, at) {
+		for _, slot := range &lines[at] {
+			if slot.number == 0 || slot.hash == hash {
+				return slot.number
+			}
+		}
+	}
 }
