@@ -83,6 +83,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	if profiles != nil {
 		defer profiles.Close()
 	}
+	go keepHeadroom(ctx)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
