@@ -96,7 +96,7 @@ type worker struct {
 // Drive puts the load on and measures it. An error says that there is nothing to
 // measure; requests that fail are in the result.
 func Drive(ctx context.Context, o Options) (m Measured, err error) {
-	ctx, cancel := context.WithTimeout(ctx, o.Warmup+o.Duration)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	d := &driver{Options: o, start: time.Now()}
 	workers := make([]*worker, len(o.Senders))
@@ -116,6 +116,7 @@ func Drive(ctx context.Context, o Options) (m Measured, err error) {
 	cpu := processorTime()
 	begin := time.Now()
 	d.measuring.Store(true)
+	time.AfterFunc(o.Duration, cancel)
 	d.showProgress(ctx, begin)
 	wait.Wait()
 	cpu = processorTime() - cpu
@@ -151,11 +152,10 @@ func (w *worker) run(ctx context.Context) {
 		interval = time.Duration(float64(w.Batch*len(w.Senders)) / w.Rate * float64(time.Second))
 	}
 	due := time.Now().Add(interval * time.Duration(w.number) / time.Duration(len(w.Senders)))
-	end, _ := ctx.Deadline()
 	for ctx.Err() == nil {
 		if interval == 0 {
 			due = time.Now()
-		} else if due.After(end) || !sleepUntil(ctx, due) {
+		} else if !sleepUntil(ctx, due) {
 			return
 		}
 		measured := w.measuring.Load()
