@@ -76,7 +76,7 @@ func newParser(c *cli, ctx context.Context) (*kong.Kong, error) {
 		kong.DefaultEnvars("DRAWDOWN"),
 		kong.PostBuild(noVersionFromEnvironment),
 		kong.Configuration(loadConfig),
-		kong.Vars{"version": version},
+		kong.Vars{"version": version, "growth_runs": growthRuns()},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 }
