@@ -168,7 +168,7 @@ func (c *comparison) round(ctx context.Context, round int) error {
 		if err := s.Fresh(ctx); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		awaitRest(s.PID())
+		awaitRest(s.PID(), c.Duration)
 	}
 	return c.measureAll(ctx, round)
 }
@@ -191,7 +191,8 @@ func (c *comparison) measureAll(ctx context.Context, round int) error {
 	return nil
 }
 
-// trialDuration is how long each number of connections is tried.
+// trialDuration is how long each number of connections is tried, at most half of a
+// measurement.
 const trialDuration = time.Second
 
 // measure measures a cell once; before the first time it chooses the connections.
@@ -199,7 +200,7 @@ func (c *comparison) measure(ctx context.Context, round int, cell cell, r *resul
 	if round == 0 && len(cell.connections) > 1 {
 		r.Tried = map[int]float64{}
 		for _, connections := range cell.connections {
-			m, err := c.drive(ctx, cell, connections, min(trialDuration, c.Duration))
+			m, err := c.drive(ctx, cell, connections, min(trialDuration, c.Duration/2))
 			if err != nil {
 				return fmt.Errorf("with %d connections: %w", connections, err)
 			}
@@ -257,6 +258,6 @@ func (c *comparison) drive(ctx context.Context, cell cell, connections int, dura
 	if c.Verified != nil {
 		c.Verified(cell.name, r.Acknowledged)
 	}
-	awaitRest(s.PID())
+	awaitRest(s.PID(), c.Duration)
 	return r, ctx.Err()
 }

@@ -29,20 +29,21 @@ type GrowthOptions struct {
 // growthRun is one of the runs. What it finds goes into the file.
 type growthRun struct {
 	most    int    // the size it goes to, if nobody says another
+	little  int    // the size of a short run
 	of      string // what the size counts
 	explain string // in a line, with time and disk at full size
 	run     func(context.Context, *growth) error
 }
 
 var growthRuns = map[string]growthRun{
-	"identifiers":    {50_000_000, "identifiers", "rate and memory up to 50 M identifiers (a few minutes, 8 GB of disk)", growIdentifiers},
-	"customers":      {10_000_000, "customers", "memory and processor time at 10 k to 10 M customers (10 minutes, 3 GB)", growCustomers},
-	"grants":         {1_000, "grants of each customer", "rate at 1 to 1,000 grants of each customer (2 minutes)", growGrants},
-	"history":        {50_000_000, "rows", "the newest page and the disk at up to 50 M rows (a few minutes, 8 GB)", growHistory},
-	"restart":        {10_000_000, "events of the log's tail", "restart from a snapshot and a tail of 10 M events (2 minutes, 2 GB)", measureRestart},
-	"snapshot-stall": {1_000_000, "customers", "latency at half load while snapshots are taken (2 minutes)", measureSnapshotStall},
-	"idle-latency":   {100_000, "customers", "latency of an idle node, and at half load (a minute)", measureIdleLatency},
-	"allocations":    {100_000, "customers", "allocations of an event and the share of garbage collection (half a minute)", measureAllocations},
+	"identifiers":    {50_000_000, 2_000_000, "identifiers", "rate and memory up to 50 M identifiers (a few minutes, 8 GB of disk)", growIdentifiers},
+	"customers":      {10_000_000, 100_000, "customers", "memory and processor time at 10 k to 10 M customers (10 minutes, 3 GB)", growCustomers},
+	"grants":         {1_000, 100, "grants of each customer", "rate at 1 to 1,000 grants of each customer (2 minutes)", growGrants},
+	"history":        {50_000_000, 1_000_000, "rows", "the newest page and the disk at up to 50 M rows (a few minutes, 8 GB)", growHistory},
+	"restart":        {10_000_000, 500_000, "events of the log's tail", "restart from a snapshot and a tail of 10 M events (2 minutes, 2 GB)", measureRestart},
+	"snapshot-stall": {1_000_000, 50_000, "customers", "latency at half load while snapshots are taken (2 minutes)", measureSnapshotStall},
+	"idle-latency":   {100_000, 10_000, "customers", "latency of an idle node, and at half load (a minute)", measureIdleLatency},
+	"allocations":    {100_000, 10_000, "customers", "allocations of an event and the share of garbage collection (half a minute)", measureAllocations},
 }
 
 // GrowthRuns are the names of the runs.
@@ -67,6 +68,9 @@ func Grow(ctx context.Context, o GrowthOptions) (f result.File, err error) {
 	run, ok := growthRuns[o.Run]
 	if !ok {
 		return f, fmt.Errorf("%q is none of the runs %v", o.Run, GrowthRuns())
+	}
+	if o.Max == 0 && o.Short {
+		o.Max = run.little
 	}
 	if o.Max == 0 {
 		o.Max = run.most

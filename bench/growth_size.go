@@ -29,11 +29,12 @@ const usualCustomers = 100_000
 // growIdentifiers reports events until there are so many identifiers, and notes
 // rate, memory and disk behind each step.
 func growIdentifiers(ctx context.Context, g *growth) error {
-	if err := g.freshWithCustomers(ctx, usualCustomers); err != nil {
+	customers := min(usualCustomers, max(1, g.Max/100))
+	if err := g.freshWithCustomers(ctx, customers); err != nil {
 		return err
 	}
 	series := result.Series{Name: "identifiers", Columns: []string{"identifiers", "events_per_sec", "resident_bytes", "disk_bytes"}}
-	peak, err := g.grow(ctx, usualCustomers, g.Max, &series)
+	peak, err := g.grow(ctx, customers, g.Max, &series)
 	if err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func (g *growth) customersRow(ctx context.Context, customers int, series *result
 	if _, err := g.client.Snapshot(); err != nil {
 		return err
 	}
-	awaitRest(g.pid())
+	awaitRest(g.pid(), g.Duration)
 	resident, heap, err := g.memory()
 	if err != nil {
 		return err
@@ -240,7 +241,7 @@ func growHistory(ctx context.Context, g *growth) error {
 		if _, err := g.client.Snapshot(); err != nil {
 			return err
 		}
-		awaitRest(g.pid())
+		awaitRest(g.pid(), g.Duration)
 		var took []float64
 		for range pageSamples {
 			begin := time.Now()

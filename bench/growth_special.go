@@ -49,7 +49,7 @@ func (g *growth) halfLoad(ctx context.Context, customers int) (closed, open load
 	if closed, err = g.driveUsual(ctx, customers, 0); err != nil {
 		return closed, open, err
 	}
-	awaitRest(g.pid())
+	awaitRest(g.pid(), g.Duration)
 	open, err = g.driveUsual(ctx, customers, closed.EventsPerSec/2)
 	return closed, open, err
 }

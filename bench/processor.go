@@ -40,19 +40,20 @@ func processorTimeOf(pid int) (used time.Duration) {
 
 // How it is told that a system is at rest: it uses little of a core for a while.
 const (
-	restWindow  = 200 * time.Millisecond
+	restWindow  = 200 * time.Millisecond // at most a quarter of a measurement
 	restShare   = 0.1
 	restTimeout = 20 * time.Second
 )
 
 // awaitRest waits until a system has done what it does behind a load, so that this
 // is not charged to the next one. After a time it goes on all the same.
-func awaitRest(pid int) {
+func awaitRest(pid int, measurement time.Duration) {
+	window := min(restWindow, measurement/4)
 	last := processorTimeOf(pid)
 	for deadline := time.Now().Add(restTimeout); time.Now().Before(deadline); {
-		time.Sleep(restWindow)
+		time.Sleep(window)
 		now := processorTimeOf(pid)
-		if float64(now-last) <= restShare*float64(restWindow) {
+		if float64(now-last) <= restShare*float64(window) {
 			return
 		}
 		last = now

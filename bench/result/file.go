@@ -125,7 +125,8 @@ func Median(values []float64) float64 {
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
-// Save writes the file into a directory, under its date, commit and kind.
+// Save writes the file into a directory, under its date, commit and kind; a short
+// run or one without syncs does not take a proper run's place.
 func (f *File) Save(dir string) (path string, err error) {
 	text, err := json.MarshalIndent(f, "", " ")
 	if err != nil {
@@ -134,6 +135,12 @@ func (f *File) Save(dir string) (path string, err error) {
 	name := f.Date.UTC().Format("2006-01-02") + "-" + f.Commit
 	if f.Kind != Interleaved {
 		name += "-" + f.Kind
+	}
+	if f.Short {
+		name += "-short"
+	}
+	if f.Unsafe {
+		name += "-unsafe"
 	}
 	path = filepath.Join(dir, name+".json")
 	return path, errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(path, append(text, '\n'), 0o644))

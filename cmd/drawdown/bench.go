@@ -18,6 +18,7 @@ type benchCommands struct {
 	Load    loadCommand    `cmd:"" default:"withargs" help:"Put load on a node and measure it (the default). Prints throughput and p99."`
 	Compare compareCommand `cmd:"" help:"Measure this engine, PostgreSQL, Redis and bare servers in turn; write a results file."`
 	Growth  growthCommand  `cmd:"" help:"Measure what becomes of a node as it grows, and its latencies; write results files."`
+	Report  reportCommand  `cmd:"" help:"Render bench/README.md and its charts from the results files."`
 	Peer    peerCommand    `cmd:"" hidden:"" help:"Serve one of the bare servers."`
 }
 
