@@ -34,7 +34,7 @@ func growIdentifiers(ctx context.Context, g *growth) error {
 		return err
 	}
 	series := result.Series{Name: "identifiers", Columns: []string{"identifiers", "events_per_sec", "resident_bytes", "disk_bytes"}}
-	peak, err := g.grow(ctx, customers, g.Max, &series)
+	m, peak, err := g.grow(ctx, customers, g.Max, &series)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func growIdentifiers(ctx context.Context, g *growth) error {
 		return fmt.Errorf("%d identifiers came too quickly to be told apart: --max must be larger", g.Max)
 	}
 	last := rates[max(1, len(rates)-5):]
-	g.file.Figures["identifiers"] = series.Rows[len(series.Rows)-1][0]
+	g.file.Figures["identifiers"] = float64(m.Acknowledged)
 	g.file.Figures["step_identifiers"] = float64(g.step())
 	g.file.Figures["first_step_events_per_sec"] = rates[0]
 	g.file.Figures["last_steps_events_per_sec"] = result.Median(last)
@@ -66,12 +66,12 @@ func (g *growth) freshWithCustomers(ctx context.Context, customers int, args ...
 	return g.populate(ctx, customers, 1)
 }
 
-// grow reports so many events, with a row for each step, and answers the
-// most memory that the node had in use.
-func (g *growth) grow(ctx context.Context, customers, events int, series *result.Series) (peak float64, err error) {
+// grow reports so many events, with a row for each step, and answers the most
+// memory in bytes that the node had in use.
+func (g *growth) grow(ctx context.Context, customers, events int, series *result.Series) (m load.Measured, peak float64, err error) {
 	o, err := g.usualLoad(customers)
 	if err != nil {
-		return 0, err
+		return m, 0, err
 	}
 	o.Warmup, o.Duration, o.Limit = 0, growLimit, int64(events)
 	lastEvents, lastTime := int64(0), time.Now()
@@ -84,8 +84,8 @@ func (g *growth) grow(ctx context.Context, customers, events int, series *result
 			lastEvents, lastTime = events, now
 		}
 	}
-	_, err = g.drive(ctx, o)
-	return peak, err
+	m, err = g.drive(ctx, o)
+	return m, peak, err
 }
 
 // diskBytes is how much the files below a directory hold. Files that go while it
@@ -234,7 +234,7 @@ func growHistory(ctx context.Context, g *growth) error {
 	rows := 0
 	for _, size := range sizes(min(million/10, g.Max), g.Max) {
 		var steps result.Series
-		if _, err := g.grow(ctx, customers, size-rows, &steps); err != nil {
+		if _, _, err := g.grow(ctx, customers, size-rows, &steps); err != nil {
 			return err
 		}
 		rows = size
