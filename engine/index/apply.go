@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Apply adds one entry's batch. On return every reader sees it. A batch that the durable index covers is
@@ -197,6 +198,7 @@ func (x *Index) takeRunID() uint64 {
 // flush brings one sealed run into the store and publishes it. The reader's view changes only after the ingest
 // has returned, and the durable index with it.
 func (x *Index) flush(m *memRun, id uint64) error {
+	defer since(x.options.OnFlush, time.Now())
 	run, paths, err := x.build(m, id)
 	if err != nil {
 		return err
@@ -215,4 +217,11 @@ func (x *Index) flush(m *memRun, id uint64) error {
 	})
 	x.finishWaiters(nil)
 	return nil
+}
+
+// since is for observers that may be nil.
+func since(observe func(time.Duration), start time.Time) {
+	if observe != nil {
+		observe(time.Since(start))
+	}
 }

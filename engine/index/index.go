@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -49,6 +50,8 @@ type Options struct {
 	// OnFatal is told of the first error in the background (building, ingesting, merging, Pebble's own). From
 	// then on every call fails with it: the index is unusable and the process must stop. Default: panic.
 	OnFatal func(error)
+	// OnFlush and OnMerge are told how long each flush and each merge took. May be nil; they must be quick.
+	OnFlush, OnMerge func(time.Duration)
 
 	tableBytes int // about how large one SST gets before a run goes on in the next
 }
