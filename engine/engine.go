@@ -205,6 +205,7 @@ func (e *Engine) resolve() error {
 
 // fanOut has every shard carry out its operations, and waits for all of them.
 func (e *Engine) fanOut() (digest uint64) {
+	e.index.Settle() // the records of the entry before still lie in the shards' outputs
 	for _, s := range e.shards {
 		s.ops, s.remembered = s.ops[:0], 0
 		s.out.Reset()

@@ -100,8 +100,8 @@ type Index struct {
 	db      *pebble.DB
 	cache   *pebble.Cache
 
-	applying sync.Mutex // Apply, or a seal
-	mem      *memRun    // the run of the current view; guarded by applying
+	applying sync.RWMutex // held while a batch goes into memory, and for a seal
+	mem      *memRun      // the run of the current view; guarded by applying
 	durable  atomic.Uint64
 	closing  atomic.Bool
 	damage   atomic.Pointer[string] // the file of the last damage that Pebble met
@@ -184,6 +184,7 @@ func (x *Index) Close() error {
 	if x.closing.Swap(true) {
 		return ErrClosed
 	}
+	x.Settle()
 	x.mu.Lock()
 	x.changed.Broadcast()
 	for x.readers > 0 {
@@ -199,8 +200,14 @@ func (x *Index) Close() error {
 	return err
 }
 
-// acquire returns the current view, which the caller must release.
+// acquire returns the current view, with all of the last batch, which the caller must release.
 func (x *Index) acquire() (*view, error) {
+	x.Settle()
+	return x.acquireNow()
+}
+
+// acquireNow is acquire for those who do not look at records.
+func (x *Index) acquireNow() (*view, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.err != nil {
