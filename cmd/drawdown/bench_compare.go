@@ -15,7 +15,7 @@ import (
 type compareCommand struct {
 	Rounds    int           `help:"Rounds; each measures every cell once." default:"5"`
 	Duration  time.Duration `help:"Of one measurement." default:"3s"`
-	Warmup    time.Duration `help:"Load in front of each measurement." default:"500ms"`
+	Warmup    time.Duration `help:"Load in front of each measurement: what is measured is a system at work, not one that has just started." default:"2s"`
 	Customers int           `help:"Customers." default:"100000"`
 	Only      []string      `help:"Parts of the names of the cells to measure." placeholder:"NAME"`
 	Results   string        `help:"Directory for the results file." default:"bench/results" type:"path"`
