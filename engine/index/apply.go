@@ -49,7 +49,21 @@ func (x *Index) applyRecords(b *Batch) error {
 	if x.mem.items.Load() >= int64(x.options.RunRecords) || x.mem.used.Load() >= int64(x.options.RunBytes) {
 		x.seal()
 	}
+	x.orderSpare()
 	return nil
+}
+
+// orderSpare has the background make the next memory run ready in time: to make it when this one is full would
+// hold up the answering path for as long as it takes to clear its tables.
+func (x *Index) orderSpare() {
+	if x.mem.spareOrdered || x.mem.items.Load() < int64(x.options.RunRecords)/4 && x.mem.used.Load() < int64(x.options.RunBytes)/4 {
+		return
+	}
+	x.mem.spareOrdered = true
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.spareWanted = len(x.spare) == 0
+	x.changed.Broadcast()
 }
 
 // Settle waits until the last batch is in memory whole.
@@ -175,7 +189,7 @@ func (x *Index) flushLoop() {
 	defer x.background.Done()
 	for {
 		x.mu.Lock()
-		for !x.stopped() && x.err == nil && len(x.dirty) == 0 && (len(x.view.sealed) == 0 || x.mergeLags()) {
+		for !x.stopped() && x.err == nil && len(x.dirty) == 0 && !x.spareWanted && (len(x.view.sealed) == 0 || x.mergeLags()) {
 			x.changed.Wait()
 		}
 		if x.stopped() || x.err != nil {
@@ -186,7 +200,14 @@ func (x *Index) flushLoop() {
 			m := x.dirty[n-1]
 			x.dirty = x.dirty[:n-1]
 			x.mu.Unlock()
-			x.recycle(m)
+			m.clear()
+			x.keepSpare(m)
+			continue
+		}
+		if x.spareWanted {
+			x.spareWanted = false
+			x.mu.Unlock()
+			x.keepSpare(newMemRun(x.options.RunRecords))
 			continue
 		}
 		m, id := x.view.sealed[0], x.takeRunID()
@@ -200,14 +221,13 @@ func (x *Index) flushLoop() {
 	}
 }
 
-// recycle clears a memory run and keeps it for later, unless there is one in reserve.
-func (x *Index) recycle(m *memRun) {
-	m.clear()
+// keepSpare keeps an empty memory run for later, unless there are some in reserve.
+func (x *Index) keepSpare(m *memRun) {
 	x.mu.Lock()
+	defer x.mu.Unlock()
 	if len(x.spare) < 2 {
 		x.spare = append(x.spare, m)
 	}
-	x.mu.Unlock()
 }
 
 // takeRunID returns a number that no run has had. The caller holds mu.

@@ -106,16 +106,17 @@ type Index struct {
 	closing  atomic.Bool
 	damage   atomic.Pointer[string] // the file of the last damage that Pebble met
 
-	mu      sync.Mutex
-	changed sync.Cond // any change of what mu guards
-	view    *view
-	readers int       // views acquired and not yet released
-	spare   []*memRun // cleared, for the next memory run
-	dirty   []*memRun // to be cleared
-	drop    []*diskRun
-	waiters []waiter
-	nextRun uint64
-	err     error // the fatal error
+	mu          sync.Mutex
+	changed     sync.Cond // any change of what mu guards
+	view        *view
+	readers     int       // views acquired and not yet released
+	spare       []*memRun // cleared, for the next memory run
+	dirty       []*memRun // to be cleared
+	spareWanted bool
+	drop        []*diskRun
+	waiters     []waiter
+	nextRun     uint64
+	err         error // the fatal error
 
 	background sync.WaitGroup
 }

@@ -47,8 +47,9 @@ type memSpan struct {
 // adds; readers take mu for as long as it takes to gather positions: what lies in the arenas never moves and
 // never changes while a view refers to the run.
 type memRun struct {
-	after, last uint64
-	batches     uint64 // batches applied
+	after, last  uint64
+	batches      uint64 // batches applied
+	spareOrdered bool   // the applying goroutine has seen to the run after this one
 
 	mu       sync.RWMutex // guards all below but identifiers, which belong to the applying goroutine
 	rows     [][]memRow
@@ -79,7 +80,7 @@ func newMemRun(identifiers int) *memRun {
 // clear empties the run; its memory is kept, because the first touch of fresh memory is dear. begin readies it
 // for the batches after index after.
 func (m *memRun) clear() {
-	m.batches, m.count, m.dataFree = 0, 0, -1
+	m.batches, m.count, m.dataFree, m.spareOrdered = 0, 0, -1, false
 	m.accounts.reset()
 	m.marks, m.spans = m.marks[:0], m.spans[:0]
 	clear(m.notes)
