@@ -68,7 +68,9 @@ func createEvent(c *call) (any, *Error) {
 	}
 	c.setMode(report.Mode == ledger.Live)
 	var b ledger.Batch
-	b.Add(&report)
+	reports := []ledger.Report{report}
+	c.view.Number(reports)
+	b.Add(&reports[0])
 	results, err := c.submit(&b)
 	if err != nil {
 		c.metrics.failed(err, 1)

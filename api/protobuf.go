@@ -145,5 +145,5 @@ func (b *batch) takeMessage(start, end int) *Error {
 	if fault != nil {
 		return b.refuse(start, end, fault)
 	}
-	return b.count(start, end, &report)
+	return b.countNow(start, end, &report)
 }

@@ -22,12 +22,16 @@ type Options struct {
 	Duration time.Duration // of the measurement
 	Rate     float64       // events a second, sent whether or not answers come; 0 waits for each answer
 
+	Limit int64 // ends the measurement at so many events; 0 is none
+
 	// Begin is called when the measurement begins; may be nil.
 	Begin func() error
 	// Settle is called when all answers are there. It waits until what the system
 	// put off is done, which counts into the time, and tells how many events are
 	// not done even so; they are not counted. May be nil.
 	Settle func() (undone int64, err error)
+	// Sample is told every now and then how many events are measured so far; may be nil.
+	Sample func(events int64)
 	// Progress gets a bar; nil shows none.
 	Progress io.Writer
 }
@@ -75,6 +79,7 @@ func LatencyOf(h *hdrhistogram.Histogram) Latency {
 type driver struct {
 	Options
 	start     time.Time
+	end       func() // of the load
 	measuring atomic.Bool
 	events    atomic.Int64
 	lastNanos atomic.Int64 // of the last answer, since start
@@ -96,7 +101,7 @@ type worker struct {
 // Drive puts the load on and measures it. An error says that there is nothing to
 // measure; requests that fail are in the result.
 func Drive(ctx context.Context, o Options) (m Measured, err error) {
-	ctx, cancel := context.WithTimeout(ctx, o.Warmup+o.Duration)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	d := &driver{Options: o, start: time.Now()}
 	workers := make([]*worker, len(o.Senders))
@@ -115,7 +120,9 @@ func Drive(ctx context.Context, o Options) (m Measured, err error) {
 	d.lastNanos.Store(int64(time.Since(d.start)))
 	cpu := processorTime()
 	begin := time.Now()
+	d.end = cancel
 	d.measuring.Store(true)
+	defer time.AfterFunc(o.Duration, cancel).Stop()
 	d.showProgress(ctx, begin)
 	wait.Wait()
 	cpu = processorTime() - cpu
@@ -151,11 +158,10 @@ func (w *worker) run(ctx context.Context) {
 		interval = time.Duration(float64(w.Batch*len(w.Senders)) / w.Rate * float64(time.Second))
 	}
 	due := time.Now().Add(interval * time.Duration(w.number) / time.Duration(len(w.Senders)))
-	end, _ := ctx.Deadline()
 	for ctx.Err() == nil {
 		if interval == 0 {
 			due = time.Now()
-		} else if due.After(end) || !sleepUntil(ctx, due) {
+		} else if !sleepUntil(ctx, due) {
 			return
 		}
 		measured := w.measuring.Load()
@@ -197,7 +203,9 @@ func (w *worker) note(due time.Time, answer Answer, err error, measured bool) {
 	now := time.Now()
 	_ = w.latency.RecordValue(max(1, now.Sub(due).Microseconds()))
 	w.repeated += int64(answer.Duplicates)
-	w.events.Add(int64(answer.Accepted + answer.Duplicates))
+	if events := w.events.Add(int64(answer.Accepted + answer.Duplicates)); w.Limit > 0 && events >= w.Limit {
+		w.end()
+	}
 	nanos := int64(now.Sub(w.start))
 	gap := nanos - w.lastNanos.Swap(nanos)
 	for longest := w.gapNanos.Load(); gap > longest && !w.gapNanos.CompareAndSwap(longest, gap); longest = w.gapNanos.Load() {
@@ -214,10 +222,13 @@ func Bar(to io.Writer, size int, what string) *progressbar.ProgressBar {
 		progressbar.OptionClearOnFinish())
 }
 
+// sampleInterval is how often the load is looked at.
+const sampleInterval = 100 * time.Millisecond
+
 // showProgress moves the bar until the load ends.
 func (d *driver) showProgress(ctx context.Context, begin time.Time) {
 	bar := Bar(d.Progress, int(d.Duration/time.Millisecond), "load")
-	tick := time.NewTicker(200 * time.Millisecond)
+	tick := time.NewTicker(sampleInterval)
 	defer tick.Stop()
 	for {
 		select {
@@ -225,8 +236,11 @@ func (d *driver) showProgress(ctx context.Context, begin time.Time) {
 			_ = bar.Finish()
 			return
 		case <-tick.C:
-			elapsed := time.Since(begin)
-			bar.Describe(fmt.Sprintf("%.0f events/s", float64(d.events.Load())/elapsed.Seconds()))
+			elapsed, events := time.Since(begin), d.events.Load()
+			if d.Sample != nil {
+				d.Sample(events)
+			}
+			bar.Describe(fmt.Sprintf("%.0f events/s", float64(events)/elapsed.Seconds()))
 			_ = bar.Set(int(elapsed / time.Millisecond))
 		}
 	}

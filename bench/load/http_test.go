@@ -153,7 +153,8 @@ func TestOpenLoopShowsWaiting(t *testing.T) {
 	if open.Latency.Max < 200 || open.Latency.Max < 3*closed.Latency.P50 {
 		t.Errorf("the longest wait was %.0f ms, in a closed loop the median %.0f ms", open.Latency.Max, closed.Latency.P50)
 	}
-	if closed.Events != closed.Acknowledged || closed.Events != closed.Requests*10 {
+	// One request may have been under way when the measurement began.
+	if closed.Acknowledged-closed.Events > 10 || closed.Events != closed.Requests*10 {
 		t.Errorf("%+v", closed)
 	}
 }

@@ -101,6 +101,9 @@ func CustomerName(i uint32) string {
 	return string(name[:])
 }
 
+// PutCustomer writes the name of customer i over one that stands there.
+func PutCustomer(dst []byte, i uint32) { putDigits(dst[customerWidth-8:], i) }
+
 // putDigits writes eight decimal digits.
 func putDigits(dst []byte, i uint32) {
 	high, low := i/10_000, i%10_000

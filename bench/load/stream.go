@@ -50,6 +50,9 @@ func (s *Stream) Next() uint64 {
 // Made is how many different events there were so far: those below it.
 func (s *Stream) Made() uint64 { return s.made }
 
+// Customers is how many customers the events are of.
+func (s *Stream) Customers() int { return int(s.customers) }
+
 // Identifier is the 128 bits that event n's identifier is made of. The first half
 // is a bijection of n, and the streams differ by their seeds.
 func (s *Stream) Identifier(n uint64) (high, low uint64) {

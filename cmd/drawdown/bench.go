@@ -12,8 +12,18 @@ import (
 	"drawdown/bench/load"
 )
 
-// benchCommand measures a node under load, from outside.
-type benchCommand struct {
+// benchCommands measure. Without a further word `drawdown bench` puts load on a
+// node.
+type benchCommands struct {
+	Load    loadCommand    `cmd:"" default:"withargs" help:"Put load on a node and measure it (the default). Prints throughput and p99."`
+	Compare compareCommand `cmd:"" help:"Measure this engine, PostgreSQL, Redis and bare servers in turn; write a results file."`
+	Growth  growthCommand  `cmd:"" help:"Measure what becomes of a node as it grows, and its latencies; write results files."`
+	Report  reportCommand  `cmd:"" help:"Render bench/README.md and its charts from the results files."`
+	Peer    peerCommand    `cmd:"" hidden:"" help:"Serve one of the bare servers."`
+}
+
+// loadCommand measures a node under load, from outside.
+type loadCommand struct {
 	URL         string        `help:"A running node. Without one a throw-away node is started." placeholder:"URL"`
 	Connections int           `help:"Connections, each with one request in flight." default:"16"`
 	Batch       int           `help:"Events of a request, up to 10000; 1 uses the single call." default:"1000"`
@@ -29,7 +39,7 @@ type benchCommand struct {
 }
 
 // Validate is called before Run.
-func (c *benchCommand) Validate() error {
+func (c *loadCommand) Validate() error {
 	switch {
 	case c.Connections < 1:
 		return fmt.Errorf("--connections must be at least 1")
@@ -47,19 +57,24 @@ func (c *benchCommand) Validate() error {
 	return nil
 }
 
-func (c *benchCommand) Run(ctx context.Context) error {
+// progress is where progress is shown: a terminal, or nowhere.
+func progress() io.Writer {
+	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		return os.Stderr
+	}
+	return nil
+}
+
+// Run measures and prints.
+func (c *loadCommand) Run(ctx context.Context) error {
 	program, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	var progress io.Writer
-	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-		progress = os.Stderr
-	}
 	r, err := bench.Load(ctx, bench.LoadOptions{
 		URL: c.URL, Connections: c.Connections, Batch: c.Batch, Format: c.Format, Duration: c.Duration, Rate: c.Rate,
 		Customers: c.Customers, Zipf: c.Zipf, Repeats: c.Repeats, Shortages: c.Shortages, Identifiers: c.Identifiers,
-	}, program, progress)
+	}, program, progress())
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 // So the headroom is a fixed amount, or a tenth of a heap that is larger than ten times
 // that: cycles come about as often however many customers there are.
 const (
-	headroomLeast = 64 << 20 // bytes; at 200 MB/s of garbage three cycles a second
+	headroomLeast = 256 << 20 // bytes; at 200 MB/s of garbage a cycle a second
 	// gcPercentLeast keeps a large heap from being looked at for a little of it.
 	gcPercentLeast = 10
 	// gcPercentMost bounds what a heap of a few MiB may grow by.

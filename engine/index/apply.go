@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
-// Apply adds one entry's batch. On return every reader sees it. A batch that the durable index covers is
+// Apply adds one entry's batch. On return Lookup and every reader see it: those of a large batch's records may
+// still be on their way into memory, and then a reader waits for them. A batch that the durable index covers is
 // skipped whole: it is replay, and its run is in the store. Batches come in ascending Index; indexes may be left
 // out. While more than MaxSealedRuns runs wait to be flushed, Apply blocks (I12).
 //
-// The batch may be reused at once. An error is lasting: the index must be closed.
+// The batch, and the data it was given, must stay as they are until the next Apply or Settle. An error is lasting:
+// the index must be closed.
 func (x *Index) Apply(b *Batch) error {
+	x.Settle()
 	if b.Index <= x.durable.Load() {
 		return x.failure()
 	}
@@ -19,21 +23,53 @@ func (x *Index) Apply(b *Batch) error {
 		return err
 	}
 	x.applying.Lock()
-	defer x.applying.Unlock()
 	if b.Index <= x.mem.last {
+		defer x.applying.Unlock()
 		if b.Index <= x.mem.after {
 			return nil // sealed, and perhaps durable since the check above
 		}
 		return fmt.Errorf("index: entry %d applied after entry %d", b.Index, x.mem.last)
 	}
-	if err := x.mem.apply(b); err != nil {
+	x.mem.identifiers.addAll(b.identifiers)
+	if len(b.records) < applyApart {
+		return x.applyRecords(b)
+	}
+	// The caller goes on with the next entry meanwhile; it needs identifiers, not records.
+	go func() { _ = x.applyRecords(b) }() // its error is the index's from now on
+	return nil
+}
+
+// applyRecords is the second half of Apply, and gives up the lock.
+func (x *Index) applyRecords(b *Batch) error {
+	defer x.applying.Unlock()
+	if err := x.mem.applyRecords(b); err != nil {
 		x.fatal(err)
 		return err
 	}
 	if x.mem.items.Load() >= int64(x.options.RunRecords) || x.mem.used.Load() >= int64(x.options.RunBytes) {
 		x.seal()
 	}
+	x.orderSpare()
 	return nil
+}
+
+// orderSpare has the background make the next memory run ready in time: to make it when this one is full would
+// hold up the answering path for as long as it takes to clear its tables.
+func (x *Index) orderSpare() {
+	if x.mem.spareOrdered || x.mem.items.Load() < int64(x.options.RunRecords)/4 && x.mem.used.Load() < int64(x.options.RunBytes)/4 {
+		return
+	}
+	x.mem.spareOrdered = true
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.spareWanted = len(x.spare) == 0
+	x.changed.Broadcast()
+}
+
+// Settle waits until the last batch is in memory whole.
+func (x *Index) Settle() {
+	x.applying.RLock()
+	defer x.applying.RUnlock()
 }
 
 func (x *Index) failure() error {
@@ -153,7 +189,7 @@ func (x *Index) flushLoop() {
 	defer x.background.Done()
 	for {
 		x.mu.Lock()
-		for !x.stopped() && x.err == nil && len(x.dirty) == 0 && (len(x.view.sealed) == 0 || x.mergeLags()) {
+		for !x.stopped() && x.err == nil && len(x.dirty) == 0 && !x.spareWanted && (len(x.view.sealed) == 0 || x.mergeLags()) {
 			x.changed.Wait()
 		}
 		if x.stopped() || x.err != nil {
@@ -164,7 +200,14 @@ func (x *Index) flushLoop() {
 			m := x.dirty[n-1]
 			x.dirty = x.dirty[:n-1]
 			x.mu.Unlock()
-			x.recycle(m)
+			m.clear()
+			x.keepSpare(m)
+			continue
+		}
+		if x.spareWanted {
+			x.spareWanted = false
+			x.mu.Unlock()
+			x.keepSpare(newMemRun(x.options.RunRecords))
 			continue
 		}
 		m, id := x.view.sealed[0], x.takeRunID()
@@ -178,14 +221,13 @@ func (x *Index) flushLoop() {
 	}
 }
 
-// recycle clears a memory run and keeps it for later, unless there is one in reserve.
-func (x *Index) recycle(m *memRun) {
-	m.clear()
+// keepSpare keeps an empty memory run for later, unless there are some in reserve.
+func (x *Index) keepSpare(m *memRun) {
 	x.mu.Lock()
+	defer x.mu.Unlock()
 	if len(x.spare) < 2 {
 		x.spare = append(x.spare, m)
 	}
-	x.mu.Unlock()
 }
 
 // takeRunID returns a number that no run has had. The caller holds mu.
@@ -197,6 +239,7 @@ func (x *Index) takeRunID() uint64 {
 // flush brings one sealed run into the store and publishes it. The reader's view changes only after the ingest
 // has returned, and the durable index with it.
 func (x *Index) flush(m *memRun, id uint64) error {
+	defer since(x.options.OnFlush, time.Now())
 	run, paths, err := x.build(m, id)
 	if err != nil {
 		return err
@@ -215,4 +258,11 @@ func (x *Index) flush(m *memRun, id uint64) error {
 	})
 	x.finishWaiters(nil)
 	return nil
+}
+
+// since is for observers that may be nil.
+func since(observe func(time.Duration), start time.Time) {
+	if observe != nil {
+		observe(time.Since(start))
+	}
 }

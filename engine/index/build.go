@@ -78,6 +78,9 @@ func (m *memRun) rowsByAccount() []uint32 {
 	}
 	order := make([]uint32, m.count)
 	for n := range m.count {
+		if n%rowBlock == 0 {
+			runtime.Gosched()
+		}
 		s := m.row(n).slot
 		order[next[s]] = n
 		next[s]++

@@ -1,6 +1,9 @@
 package index
 
-import "math/bits"
+import (
+	"math/bits"
+	"runtime"
+)
 
 // memAccounts finds an account's entry by its number: open addressing over entry numbers, no pointers.
 type memAccounts struct {
@@ -102,9 +105,15 @@ func (t *memIdentifiers) reserve(n int) {
 	t.entries = make([]identifier, 0, n) // fresh memory costs nothing before it is used
 }
 
+// reset empties the table, a piece at a time: clearing megabytes at once is one step for Go, during which it can
+// neither give the processor to others nor stop the world for the collector.
 func (t *memIdentifiers) reset() {
+	const piece = 1 << 14
 	t.entries = t.entries[:0]
-	clear(t.slots)
+	for slots := t.slots; len(slots) > 0; slots = slots[min(piece, len(slots)):] {
+		clear(slots[:min(piece, len(slots))])
+		runtime.Gosched()
+	}
 }
 
 // addAll adds identifiers, whose slots it loads ahead.

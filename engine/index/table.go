@@ -80,6 +80,8 @@ func (w *runWriter) openTable(name string) error {
 	if err != nil {
 		return err
 	}
+	// The kernel is told to begin writing as the file grows. All of it at the end would have the log's syncs wait.
+	f = vfs.NewSyncingFile(f, vfs.SyncingFileOptions{BytesPerSync: bufferBytes})
 	w.table = sstable.NewWriter(&bufferedFile{file: f}, w.x.tableOptions())
 	w.paths = append(w.paths, path)
 	w.written = 0

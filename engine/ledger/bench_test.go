@@ -133,7 +133,7 @@ func BenchmarkCustomersOf(b *testing.B) {
 			random := rand.New(rand.NewPCG(1, 1))
 			reports, numbers := make([]report, count), make([]uint32, count)
 			for i := range reports {
-				reports[i].customer = fmt.Append(nil, "cus_", random.IntN(customers)+10_000_000)
+				reports[i].texts = &reportTexts{customer: fmt.Append(nil, "cus_", random.IntN(customers)+10_000_000)}
 			}
 			i := 0
 			for b.Loop() {

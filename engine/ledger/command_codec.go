@@ -1,7 +1,5 @@
 package ledger
 
-import "encoding/hex"
-
 // A command is its kind (one byte) and its body. Kinds never change meaning.
 const (
 	kindInit byte = iota + 1
@@ -15,12 +13,16 @@ const (
 	kindVoidGrant
 	kindSetSubscription
 	kindSettle
+	kindReportByNumber // a Report that names its meter and customer by number
 )
 
 // The flags of a Report. Its body is written densely, without tags:
 //
 //	flags | identifier | event name | customer | value (scale, coefficient)
 //	      | timestamp? | subscription? | metadata? | source data?
+//
+// By number, the meter's and the customer's number stand in the place of event name
+// and customer.
 const (
 	reportTest byte = 1 << iota
 	reportBatch
@@ -32,10 +34,12 @@ const (
 	reportUnknown // no version writes this bit yet
 )
 
-const uuidBytes = 16
-
 func (c *Report) appendTo(dst []byte) []byte {
-	dst = append(dst, kindReport)
+	kind := kindReport
+	if c.byNumber() {
+		kind = kindReportByNumber
+	}
+	dst = append(dst, kind)
 	flagsAt := len(dst)
 	dst = append(dst, 0)
 	flags := byte(c.Mode) * reportTest
@@ -48,8 +52,13 @@ func (c *Report) appendTo(dst []byte) []byte {
 	} else {
 		dst = appendBytes(dst, c.Identifier)
 	}
-	dst = appendBytes(dst, c.EventName)
-	dst = appendBytes(dst, c.Customer)
+	if kind == kindReportByNumber {
+		dst = appendUvarint(dst, uint64(c.MeterNumber))
+		dst = appendUvarint(dst, uint64(c.CustomerNumber))
+	} else {
+		dst = appendBytes(dst, c.EventName)
+		dst = appendBytes(dst, c.Customer)
+	}
 	dst = appendDecimal(dst, c.Value)
 	if c.HasTimestamp {
 		flags |= reportTimestamp
@@ -71,106 +80,102 @@ func (c *Report) appendTo(dst []byte) []byte {
 	return dst
 }
 
-// report is a Report as it stands in an entry: its texts alias the entry.
+// report is a Report as it stands in an entry: its texts alias the entry. It is
+// small, because an entry holds thousands.
 type report struct {
-	slot         int32 // of the command in the entry
-	mode         Mode
-	channel      Channel
 	identifier   []byte // as the caller wrote it, or 16 bytes if packed
-	packed       bool
-	eventName    []byte
-	customer     []byte
+	texts        *reportTexts
 	value        Decimal
 	timestamp    int64
+	slot         int32  // of the command in the entry
+	meter        uint32 // 0 if it goes by name
+	account      uint32 // likewise
+	mode         Mode
+	channel      Channel
+	packed       bool
 	hasTimestamp bool
-	subscription []byte
-	metadata     []byte
-	source       []byte
 }
 
-func (c *report) decode(body []byte) error {
+// reportTexts is what most reports that go by number do without.
+type reportTexts struct {
+	eventName, customer            []byte // nil if it goes by number
+	subscription, metadata, source []byte
+}
+
+var noTexts reportTexts
+
+// reportList is the reports of an entry. Its memory is reused.
+type reportList struct {
+	reports []report
+	texts   []reportTexts
+}
+
+func (l *reportList) resetReports() { l.reports, l.texts = l.reports[:0], l.texts[:0] }
+
+// textsOfReport are the flags of a report that has any of the texts of its own.
+const textsOfReport = reportSubscription | reportMetadata | reportSource
+
+// addReport decodes the body of a command of one of the two kinds.
+func (l *reportList) addReport(kind byte, slot int32, body []byte) error {
 	r := reader{b: body}
 	flags := r.byte()
-	*c = report{mode: Mode(flags & reportTest), hasTimestamp: flags&reportTimestamp != 0}
+	l.reports = append(l.reports, report{
+		slot: slot, texts: &noTexts, mode: Mode(flags & reportTest), packed: flags&reportUUID != 0,
+		hasTimestamp: flags&reportTimestamp != 0,
+	})
+	c := &l.reports[len(l.reports)-1]
+	if kind == kindReport || flags&textsOfReport != 0 {
+		l.texts = append(l.texts, reportTexts{})
+		c.texts = &l.texts[len(l.texts)-1] // stays as it is, even if the list moves
+	}
 	if flags&reportBatch != 0 {
 		c.channel = ViaBatch
 	}
-	if c.packed = flags&reportUUID != 0; c.packed {
-		c.identifier = r.take(uuidBytes)
-	} else {
-		c.identifier = r.bytes()
-		if _, ok := packUUID(c.identifier); ok {
-			r.fail() // the one encoding of this identifier is the packed one
+	c.readIdentifier(&r)
+	if kind == kindReportByNumber {
+		if c.meter, c.account = r.uint32(), r.uint32(); c.meter == 0 || c.account == 0 {
+			r.fail()
 		}
+	} else {
+		c.texts.eventName, c.texts.customer = r.bytes(), r.bytes()
 	}
-	c.eventName = r.bytes()
-	c.customer = r.bytes()
 	c.value = r.decimal()
 	if c.hasTimestamp {
 		c.timestamp = r.zigzag()
 	}
-	if flags&reportSubscription != 0 {
-		if c.subscription = r.bytes(); len(c.subscription) == 0 {
-			r.fail()
-		}
-	}
-	if flags&reportMetadata != 0 {
-		c.metadata = r.bytes()
-	}
-	if flags&reportSource != 0 {
-		c.source = r.bytes()
-	}
+	c.texts.readOptional(&r, flags)
 	if flags&reportUnknown != 0 {
 		r.fail()
 	}
 	return r.end()
 }
 
-// packUUID is the 16 bytes of a UUID in its usual lower-case form. Any other
-// text is not packed, so that the very bytes can be given back.
-func packUUID[T string | []byte](s T) (packed [uuidBytes]byte, ok bool) {
-	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return packed, false
+func (c *report) readIdentifier(r *reader) {
+	if c.packed {
+		c.identifier = r.take(uuidBytes)
+		return
 	}
-	at := 0
-	for i := 0; i < 36; {
-		if i == 8 || i == 13 || i == 18 || i == 23 {
-			i++
-			continue
-		}
-		hi, lo := hexDigit[s[i]], hexDigit[s[i+1]]
-		if (hi|lo)&0xf0 != 0 {
-			return packed, false
-		}
-		packed[at] = hi<<4 | lo
-		at++
-		i += 2
+	c.identifier = r.bytes()
+	if _, ok := packUUID(c.identifier); ok {
+		r.fail() // the one encoding of this identifier is the packed one
 	}
-	return packed, true
 }
 
-// unpackUUID is the inverse of packUUID.
-func unpackUUID(b []byte) string {
-	var s [36]byte
-	hex.Encode(s[0:8], b[0:4])
-	hex.Encode(s[9:13], b[4:6])
-	hex.Encode(s[14:18], b[6:8])
-	hex.Encode(s[19:23], b[8:10])
-	hex.Encode(s[24:36], b[10:16])
-	s[8], s[13], s[18], s[23] = '-', '-', '-', '-'
-	return string(s[:])
+// readOptional reads the texts that the flags announce. Without any it changes
+// nothing: t may be noTexts.
+func (t *reportTexts) readOptional(r *reader, flags byte) {
+	if flags&reportSubscription != 0 {
+		if t.subscription = r.bytes(); len(t.subscription) == 0 {
+			r.fail()
+		}
+	}
+	if flags&reportMetadata != 0 {
+		t.metadata = r.bytes()
+	}
+	if flags&reportSource != 0 {
+		t.source = r.bytes()
+	}
 }
-
-// hexDigit is the value of a lower-case hexadecimal digit, 0xff for any other.
-var hexDigit = func() (table [256]byte) {
-	for i := range table {
-		table[i] = 0xff
-	}
-	for i, c := range "0123456789abcdef" {
-		table[c] = byte(i)
-	}
-	return table
-}()
 
 func (c *Init) appendTo(dst []byte) []byte {
 	dst = append(dst, kindInit)

@@ -52,7 +52,7 @@ type Machine struct {
 	// Of the entry being carried out; the memory is reused.
 	entryKey     [16]byte // of the fingerprints
 	commands     [][]byte
-	reports      []report // the Reports among the commands, decoded; they alias the entry
+	reportList   // the Reports among the commands, decoded; they alias the entry
 	fingerprints []Fingerprint
 	uses         []Use
 	customers    []uint32 // of the reports, as far as they had a number before the entry; 0 if they had none
@@ -142,7 +142,8 @@ func (m *Machine) Resolve() error {
 // decode reads all commands and the reports among them, so that what many reports
 // need is looked up at once.
 func (m *Machine) decode(e *EntryReader) error {
-	m.commands, m.reports, m.entryKey = m.commands[:0], m.reports[:0], m.key
+	m.resetReports()
+	m.commands, m.entryKey = m.commands[:0], m.key
 	for {
 		command, ok := e.Next()
 		if !ok {
@@ -160,15 +161,12 @@ func (m *Machine) decode(e *EntryReader) error {
 			}
 			m.entryKey = c.HashKey
 		}
-		if command[0] != kindReport {
+		if command[0] != kindReport && command[0] != kindReportByNumber {
 			continue
 		}
-		var r report
-		if err := r.decode(command[1:]); err != nil {
+		if err := m.addReport(command[0], int32(len(m.commands)-1), command[1:]); err != nil {
 			return err
 		}
-		r.slot = int32(len(m.commands) - 1)
-		m.reports = append(m.reports, r)
 	}
 	m.fingerprints = resized(m.fingerprints, len(m.reports))
 	m.customers = resized(m.customers, len(m.reports))
@@ -194,10 +192,9 @@ func (m *Machine) resolve(slot int32, command []byte, nextReport *int) error {
 		return fmt.Errorf("%w: a command before Init", ErrCorrupt)
 	}
 	switch kind {
-	case kindReport:
-		m.resolveReport(slot, *nextReport)
+	case kindReport, kindReportByNumber:
 		*nextReport++
-		return nil
+		return m.resolveReport(slot, *nextReport-1)
 	case kindInit:
 		return m.init(body)
 	case kindCreateMeter:
@@ -266,33 +263,37 @@ func (m *Machine) addOp(slot int32, op Op) {
 // resolveReport decides what a meter event is: a repeat, refused, or an
 // operation. The identifier is judged first, so that a repeat stays a repeat
 // even after its meter was switched off.
-func (m *Machine) resolveReport(slot int32, n int) {
+func (m *Machine) resolveReport(slot int32, n int) error {
 	r, result := &m.reports[n], &m.results[slot]
+	if err := m.dir.checkNumbers(r); err != nil {
+		return err
+	}
 	// A stored use that is not lower than the sequence now being given is from
 	// this log's own future: the index was flushed before a restart, the state is
 	// being replayed. It is no repeat (I2).
 	if use := m.uses[n]; use.Seq != 0 && use.Seq <= m.Seq {
 		result.Code, result.Account, result.Seq = Duplicate, use.Account, use.Seq
-		return
+		return nil
 	}
 	if first, ok := m.taken.find(m.fingerprints, n); ok {
 		m.repeats = append(m.repeats, repeat{slot, m.reports[first].slot})
-		return
+		return nil
 	}
 	op, code := m.eventOp(r)
 	if code.Refused() {
 		result.Code = code
-		return
+		return nil
 	}
 	if op.Account = m.customers[n]; op.Account == 0 {
-		op.Account = m.dir.customer(r.mode, r.customer, m.Time)
+		op.Account = m.dir.customer(r.mode, r.texts.customer, m.Time)
 	}
-	if len(r.subscription) > 0 {
-		op.subscription, _ = intern(&m.dir.subscriptions, r.mode, r.subscription)
+	if len(r.texts.subscription) > 0 {
+		op.subscription, _ = intern(&m.dir.subscriptions, r.mode, r.texts.subscription)
 	}
 	op.number = int32(n)
 	m.taken.put(m.fingerprints, n)
 	m.addOp(slot, op)
+	return nil
 }
 
 // meterName is an event name and the meter that it means. A name never changes its
@@ -305,8 +306,11 @@ type meterName struct {
 
 // meterOf is the number of an event's meter, 0 if there is none.
 func (m *Machine) meterOf(r *report) uint32 {
-	if last := &m.lastMeter; last.number == 0 || last.mode != r.mode || string(last.name) != string(r.eventName) {
-		*last = meterName{r.mode, r.eventName, m.dir.eventNames[r.mode][string(r.eventName)]}
+	if r.meter != 0 {
+		return r.meter
+	}
+	if last := &m.lastMeter; last.number == 0 || last.mode != r.mode || string(last.name) != string(r.texts.eventName) {
+		*last = meterName{r.mode, r.texts.eventName, m.dir.eventNames[r.mode][string(r.texts.eventName)]}
 	}
 	return m.lastMeter.number
 }
