@@ -24,7 +24,7 @@ type batcher struct {
 
 func newBatcher(s *Store) *batcher {
 	return &batcher{
-		store: s, sent: make(chan *proposal, splitWindow), landed: make(chan struct{}, splitWindow),
+		store: s, open: openEntry{limit: s.o.entryLimit()}, sent: make(chan *proposal, splitWindow), landed: make(chan struct{}, splitWindow),
 	}
 }
 

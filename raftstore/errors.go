@@ -28,10 +28,18 @@ var (
 	ErrDiskFull = fmt.Errorf("%w: the disk is nearly full", ErrUnavailable)
 	// ErrClosed: the store is being closed, or was.
 	ErrClosed = fmt.Errorf("%w: the store is closed", ErrUnavailable)
+	// ErrClockAhead: this node's clock is so far ahead of the others' that it must not
+	// stamp entries.
+	ErrClockAhead = fmt.Errorf("%w: this node's clock is far ahead of the other nodes'", ErrUnavailable)
 	// ErrFailed: the node met something that it cannot go on from; its process is
 	// about to end.
 	ErrFailed = fmt.Errorf("%w: the node has failed", ErrUnavailable)
 )
+
+// ErrRestart is what OnFatal is told when another node has sent this one a snapshot:
+// nothing is wrong, and the process has to begin anew, with it.
+var ErrRestart = errors.New("a snapshot from another node has taken the place of this node's state; " +
+	"the node starts anew with it")
 
 // classify turns what raft says about a proposed entry into one of the classes.
 // Only what raft refuses before it writes is surely not applied. All else is

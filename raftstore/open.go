@@ -4,8 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"drawdown/engine"
 	"drawdown/wal"
 )
@@ -77,6 +75,11 @@ func (s *Store) open(b *backend) (err error) {
 			err = errors.Join(err, s.closeFiles())
 		}
 	}()
+	if c := s.o.Cluster; c != nil {
+		if err := c.check(s.o.NodeID); err != nil {
+			return err
+		}
+	}
 	if s.dir, err = openDataDir(s.o.FS, s.o.Dir, s.o.NodeID); err != nil {
 		return err
 	}
@@ -88,8 +91,10 @@ func (s *Store) open(b *backend) (err error) {
 		return err
 	}
 	s.snapshots.completed = s.wal.SetFloor
-	var servers []raft.Server
-	s.net, servers = s.transport()
+	servers, err := s.connect()
+	if err != nil {
+		return err
+	}
 	if err := s.bootstrap(servers); err != nil {
 		return err
 	}

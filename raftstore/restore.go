@@ -74,7 +74,31 @@ func (s *Store) checkLog(newest *manifest) error {
 				term, newest.Term), remedyRejoin}
 	}
 	s.wal.SetFloor(newest.Index)
-	return nil
+	return s.dropForeign(newest)
+}
+
+// dropForeign takes entries out of the log that contradict a snapshot which another
+// node has sent: they were never committed. Left there, they would make this node
+// refuse everything that follows the snapshot.
+func (s *Store) dropForeign(newest *manifest) error {
+	last, err := s.wal.LastIndex()
+	if err != nil || last < newest.Index {
+		return err
+	}
+	first, err := s.wal.FirstIndex()
+	if err != nil || first > newest.Index {
+		return err
+	}
+	var at raft.Log
+	if err := s.wal.GetLog(newest.Index, &at); err != nil {
+		return err
+	}
+	if at.Term == newest.Term {
+		return nil
+	}
+	s.log.Warn("entries that were never committed contradict the snapshot and are dropped", "from", newest.Index, "to", last,
+		"their term", at.Term, "the snapshot's", newest.Term)
+	return s.wal.DeleteRange(newest.Index, last)
 }
 
 // restoreFrom restores a snapshot over the index, or, where that cannot be used,
@@ -164,7 +188,15 @@ func (s *Store) bootstrap(servers []raft.Server) error {
 		}
 		return nil
 	}
+	if s.snapshots.newest() != nil {
+		return s.dir.setFounded() // joined by a snapshot
+	}
 	if last == 0 && len(servers) > 0 {
+		if s.clustered() {
+			if err := s.mayFound(); err != nil {
+				return err
+			}
+		}
 		if err := s.wal.SetUint64(keyCurrentTerm, 1); err != nil {
 			return err
 		}
@@ -177,5 +209,14 @@ func (s *Store) bootstrap(servers []raft.Server) error {
 	if last == 0 && len(servers) == 0 {
 		return nil // joins; its first entries come from the leader
 	}
-	return s.dir.setFounded()
+	if s.clustered() && len(servers) > 0 {
+		if err := s.awaitWritten(); err != nil {
+			return err
+		}
+	}
+	if err := s.dir.setFounded(); err != nil {
+		return err
+	}
+	s.forming.state.Store(int32(formingDone))
+	return nil
 }

@@ -254,13 +254,16 @@ type failingRename struct{ vfs.FS }
 
 func (failingRename) Rename(string, string) error { return errors.New("no") }
 
-// A snapshot from another node cannot be taken in: the node stops and says so.
+// A snapshot from another node ends the run: the next one begins with it.
 func TestRestoreAtRunTimeStops(t *testing.T) {
 	n := start(t, testOptions(vfs.NewCrashableMem()))
+	n.submit(meter())
+	n.snapshot()
+	n.submit(report("a"))
 	if err := n.fsm.Restore(nil); err == nil {
 		t.Fatal("it goes on")
 	}
-	if err := <-n.fatal; !strings.Contains(err.Error(), "restart") {
+	if err := <-n.fatal; !errors.Is(err, ErrRestart) {
 		t.Fatal(err)
 	}
 	if got := n.fsm.Apply(&raft.Log{Index: 1 << 20, Type: raft.LogCommand}); got != errStopped {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"slices"
 	"strings"
 
@@ -14,9 +16,6 @@ import (
 // checksumBytes is up to which size a file of the index's copy is read to check
 // it; what is not a table (.sst) always is.
 const checksumBytes = 64 << 10
-
-var errReceiving = errors.New("this node cannot take a snapshot from another one; " +
-	"empty its data directory and let it join under a new name")
 
 // snapshotSink is one snapshot being written, in a directory that becomes the
 // snapshot's by one rename.
@@ -31,6 +30,10 @@ type snapshotSink struct {
 	written bool // all files but the manifest are there
 	ended   bool // Close or Cancel has been called
 	err     error
+
+	// Of a snapshot that comes in from another node: its stream, and what became of it.
+	in       *io.PipeWriter
+	received chan error
 }
 
 var _ raft.SnapshotSink = (*snapshotSink)(nil)
@@ -69,8 +72,49 @@ func (k *snapshotSink) stateBytes() int64 {
 	return 0
 }
 
-// Write would take a snapshot from another node.
-func (k *snapshotSink) Write([]byte) (int, error) { return 0, errReceiving }
+// Write takes the next piece of a snapshot from another node. One that is here
+// already is not written again.
+func (k *snapshotSink) Write(b []byte) (int, error) {
+	if k.again {
+		return len(b), nil
+	}
+	if k.in == nil {
+		k.receive()
+	}
+	return k.in.Write(b)
+}
+
+// receive begins to take a stream apart, beside raft's own goroutine.
+func (k *snapshotSink) receive() {
+	out, in := io.Pipe()
+	k.in, k.received = in, make(chan error, 1)
+	w := &streamWriter{
+		fs: k.store.fs, dir: k.tmp, in: out, all: crc32.New(castagnoli), log: k.store.log,
+		tell: k.store.receiving.Store,
+	}
+	go func() {
+		m, err := w.receive(k.ID())
+		if err == nil {
+			// What raft announced about the snapshot counts, and what the sender wrote of
+			// its contents.
+			k.m.Head, k.m.Files, k.m.Created = m.Head, m.Files, k.store.clock().UnixNano()
+		}
+		out.CloseWithError(err)
+		k.received <- err
+	}()
+}
+
+// endStream waits until all that has come in is written.
+func (k *snapshotSink) endStream(cause error) error {
+	if k.in == nil {
+		return nil
+	}
+	k.in.CloseWithError(cause)
+	err := <-k.received
+	k.received <- err
+	k.written = err == nil
+	return err
+}
 
 // write writes the state and the copy of the index. It ends early when the
 // context does.
@@ -162,8 +206,11 @@ func (k *snapshotSink) Close() error {
 		return k.err
 	}
 	k.ended = true
+	err := k.endStream(nil)
 	switch {
 	case k.again:
+	case err != nil:
+		k.err = err
 	case !k.written:
 		k.err = fmt.Errorf("snapshot %s is not complete", k.ID())
 	default:
@@ -210,6 +257,7 @@ func (k *snapshotSink) Cancel() error {
 		return nil
 	}
 	k.ended, k.err = true, fmt.Errorf("snapshot %s was given up", k.ID())
+	_ = k.endStream(k.err)
 	k.discard()
 	return nil
 }

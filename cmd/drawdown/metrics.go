@@ -75,6 +75,8 @@ func newGauge(name, help string, value func(*snapshotOfStore) float64) gauge {
 
 var gauges = []gauge{
 	newGauge("raft_leader", "1 while this node serves as leader.", func(s *snapshotOfStore) float64 { return flag(s.Serving) }),
+	newGauge("raft_last_contact_seconds", "Since the leader was last heard of; 0 on the leader.", func(s *snapshotOfStore) float64 { return s.LastContact.Seconds() }),
+	newGauge("raft_members", "Nodes of the cluster.", func(s *snapshotOfStore) float64 { return float64(len(s.Members)) }),
 	newGauge("raft_term", "raft's term.", func(s *snapshotOfStore) float64 { return float64(s.Term) }),
 	newGauge("raft_commit_index", "Last committed index.", func(s *snapshotOfStore) float64 { return float64(s.Commit) }),
 	newGauge("raft_last_index", "Last index in the log.", func(s *snapshotOfStore) float64 { return float64(s.LastLog) }),

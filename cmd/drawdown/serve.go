@@ -20,6 +20,10 @@ import (
 // what waits is committed.
 const stopTimeout = 20 * time.Second
 
+// anewTimeout is how long requests in flight may take when the node starts anew with
+// another node's snapshot.
+const anewTimeout = 2 * time.Second
+
 // serveCommand runs a node.
 type serveCommand struct {
 	Data string `help:"Directory of the node's data; made if it does not exist." default:"./data" type:"path"`
@@ -30,6 +34,8 @@ type serveCommand struct {
 
 	SnapshotInterval time.Duration `help:"A snapshot is taken when this much time has passed and --snapshot-entries have come." default:"2m"`
 	SnapshotEntries  uint64        `help:"Log entries between two snapshots, at least." default:"8192"`
+
+	clusterFlags
 
 	DiskReserve uint64 `help:"Free disk space in MiB below which writes are refused, beside twice the newest snapshot." default:"512"`
 
@@ -59,7 +65,7 @@ func (c *serveCommand) Validate() error {
 	case c.DiskReserve < 1 || c.DiskReserve > maxDiskReserveMiB:
 		return fmt.Errorf("--disk-reserve must be 1 to %d MiB", maxDiskReserveMiB)
 	}
-	return nil
+	return c.clusterFlags.Validate()
 }
 
 // Run serves until ctx ends or the node cannot go on. The error is nil after a
@@ -86,11 +92,16 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
+	cluster, err := c.options(listener.Addr().String(), ctx.Done())
+	if err != nil {
+		return err
+	}
 	fatal := make(chan error, 1)
 	store, err := raftstore.Open(raftstore.Options{
 		Dir: c.Data, Shards: c.Shards, Logger: log, SnapshotInterval: c.SnapshotInterval,
 		SnapshotThreshold: c.SnapshotEntries, DiskReserve: c.DiskReserve << 20, Observer: newObserver(registry),
-		OnFatal: func(err error) { fatal <- err },
+		OnFatal: func(err error) { fatal <- err }, NodeID: c.NodeID, Cluster: cluster, ClockBound: c.MaxClockAhead,
+		Version: version,
 	})
 	if err != nil {
 		return err
@@ -111,6 +122,12 @@ func (c *serveCommand) wait(
 ) error {
 	select {
 	case err := <-fatal:
+		if errors.Is(err, raftstore.ErrRestart) {
+			ctx, cancel := context.WithTimeout(context.Background(), anewTimeout)
+			defer cancel()
+			log.Info("starting anew", "requests in flight", server.Shutdown(ctx))
+			err = startAnew()
+		}
 		// Nothing is closed: what is wrong may be the disk, and everything that was
 		// acknowledged is on it.
 		log.Error("ending the process", "error", err)

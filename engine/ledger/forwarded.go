@@ -1,0 +1,49 @@
+package ledger
+
+import "fmt"
+
+// AddEncoded appends a command that another node's batch has encoded (Batch.At),
+// after reading it as every node will: what cannot be read is refused here, because
+// in the log it would stop them all. The bytes are copied (I10).
+func (b *Batch) AddEncoded(command []byte) error {
+	if err := checkCommand(command); err != nil {
+		return err
+	}
+	b.data = append(b.data, command...)
+	b.ends = append(b.ends, len(b.data))
+	return nil
+}
+
+// checkCommand reads a command and forgets it.
+func checkCommand(data []byte) error {
+	if len(data) == 0 {
+		return ErrCorrupt
+	}
+	kind, body := data[0], data[1:]
+	var c interface{ decode([]byte) error }
+	switch kind {
+	case kindReport:
+		c = new(report)
+	case kindCreateMeter:
+		c = new(CreateMeter)
+	case kindUpdateMeter:
+		c = new(UpdateMeter)
+	case kindUpdateCurrency:
+		c = new(UpdateCurrency)
+	case kindPutCustomer:
+		c = new(PutCustomer)
+	case kindCreateGrant:
+		c = new(CreateGrant)
+	case kindUpdateGrant:
+		c = new(UpdateGrant)
+	case kindVoidGrant:
+		c = new(VoidGrant)
+	case kindSetSubscription:
+		c = new(SetSubscription)
+	case kindSettle:
+		c = new(Settle)
+	default: // Init too: only the node that founds a log writes it
+		return fmt.Errorf("%w: a command of kind %d", ErrCorrupt, kind)
+	}
+	return c.decode(body)
+}

@@ -1,0 +1,133 @@
+package raftstore
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// A connection between nodes begins with the caller's hello:
+//
+//	"DRWN" | version 1 | purpose 1 | cluster 16 | length 1, caller's name | length 1, name of the node called
+//
+// and the answer, one byte: 0 is yes; else its length, and why not.
+const (
+	helloMagic   = "DRWN"
+	helloVersion = 1
+)
+
+// What a connection is for.
+const (
+	purposeRaft   = 'R' // raft's own messages
+	purposeAsking = 'A' // requests between nodes, many at a time
+)
+
+type hello struct {
+	purpose byte
+	cluster [16]byte // the log's name; zero before the node knows it
+	from    string
+	to      string // "" is whoever answers there
+}
+
+func (h *hello) encode() []byte {
+	b := append([]byte(helloMagic), helloVersion, h.purpose)
+	b = append(b, h.cluster[:]...)
+	b = append(append(b, byte(len(h.from))), h.from...)
+	return append(append(b, byte(len(h.to))), h.to...)
+}
+
+func readHello(r io.Reader) (h hello, err error) {
+	var head [4 + 2 + 16]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return h, err
+	}
+	if string(head[:4]) != helloMagic {
+		return h, errors.New("this is not a node of drawdown")
+	}
+	if head[4] != helloVersion {
+		return h, fmt.Errorf("it speaks version %d between nodes, this program speaks %d", head[4], helloVersion)
+	}
+	h.purpose = head[5]
+	copy(h.cluster[:], head[6:])
+	if h.from, err = readShort(r); err != nil {
+		return h, err
+	}
+	h.to, err = readShort(r)
+	return h, err
+}
+
+// readShort reads a text of up to 255 bytes behind its length.
+func readShort(r io.Reader) (string, error) {
+	var length [1]byte
+	if _, err := io.ReadFull(r, length[:]); err != nil {
+		return "", err
+	}
+	text := make([]byte, length[0])
+	_, err := io.ReadFull(r, text)
+	return string(text), err
+}
+
+// answerHello says yes to nil, and else why not.
+func answerHello(w io.Writer, refusal error) error {
+	text := ""
+	if refusal != nil {
+		text = refusal.Error()
+		text = text[:min(len(text), 255)]
+	}
+	_, err := w.Write(append([]byte{byte(len(text))}, text...))
+	return err
+}
+
+func readAnswer(r io.Reader) error {
+	why, err := readShort(r)
+	if err == nil && why != "" {
+		err = fmt.Errorf("refused: %s", why)
+	}
+	return err
+}
+
+// judge decides whether this node talks to the caller.
+//
+// A caller that is not in the configuration may know a newer one, of which this
+// node has not heard and which perhaps only that caller can bring. That it names
+// the same log (128 random bits) is enough to be heard: raft's own rules decide about
+// votes and terms.
+func (s *Store) judge(h *hello) error {
+	mine := s.clusterName()
+	switch {
+	case h.purpose != purposeRaft && h.purpose != purposeAsking:
+		return fmt.Errorf("unknown purpose %q", h.purpose)
+	case h.to != "" && h.to != s.dir.node:
+		return fmt.Errorf("this is node %q, not %q", s.dir.node, h.to)
+	case checkName(h.from) != nil:
+		return checkName(h.from)
+	case h.from == s.dir.node:
+		return fmt.Errorf("another node calls itself %q, like this one", h.from)
+	}
+	known, unknown := h.cluster != [16]byte{}, mine == [16]byte{}
+	if known && !unknown {
+		if h.cluster != mine {
+			return fmt.Errorf("this node belongs to cluster %s, the caller to %s", hex.EncodeToString(mine[:]), hex.EncodeToString(h.cluster[:]))
+		}
+		return nil
+	}
+	servers := s.members()
+	if len(servers) == 0 {
+		return nil // waits to be added, and knows nobody yet
+	}
+	for _, server := range servers {
+		if string(server.ID) == h.from {
+			return nil
+		}
+	}
+	return fmt.Errorf("node %q is no member of this cluster", h.from)
+}
+
+// clusterName is the log's random name, zero before it is known.
+func (s *Store) clusterName() (name [16]byte) {
+	if e := s.live.Load(); e != nil {
+		name, _ = e.Cluster()
+	}
+	return name
+}
