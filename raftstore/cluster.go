@@ -24,6 +24,9 @@ type ClusterOptions struct {
 	// Listen is the address, host:port, for the other nodes: raft and what they ask of
 	// each other share it.
 	Listen string
+	// Advertise is where the others find this node; "" is what Peers say of it, or else
+	// Listen.
+	Advertise string
 	// Peers are the voters that found the cluster together, this node among them.
 	// They are used at the first start only. Empty: the node waits until a cluster
 	// that exists adds it.

@@ -193,8 +193,7 @@ func (s *Store) promote() {
 		if server.Suffrage != raft.Nonvoter {
 			continue
 		}
-		st, fresh := s.peers.last(string(server.ID))
-		if !fresh || st.Durable+promoteLag < s.raft.LastIndex() || st.Applied+promoteLag < s.machine.Head().Index {
+		if !s.peers.caughtUp(string(server.ID)) {
 			continue
 		}
 		err := s.changed1(s.raft.AddVoter(server.ID, server.Address, 0, memberTime))

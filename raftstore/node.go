@@ -67,6 +67,9 @@ func (s *Store) connectCluster() (servers []raft.Server, err error) {
 	if me := c.peer(s.dir.node); me != nil {
 		address = raft.ServerAddress(me.Raft)
 	}
+	if c.Advertise != "" {
+		address = raft.ServerAddress(c.Advertise)
+	}
 	s.net = newRelayTransport(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Logger: raftLogger(s.log, false), Stream: &raftStream{s.mesh, address}, MaxPool: 3, Timeout: rpcTime,
 		// No pipeline: one refused message would stop replication to that node for good.

@@ -112,7 +112,7 @@ const (
 	// clusterTimeout is how long the leader may be silent before another is elected;
 	// raft waits up to twice as long. clusterLease is after how long without a majority
 	// a leader gives up.
-	clusterTimeout = time.Second
+	clusterTimeout = 800 * time.Millisecond
 	clusterLease   = 500 * time.Millisecond
 
 	// rpcTime bounds a message between nodes: 2 MiB of entries and their sync.

@@ -74,6 +74,7 @@ type peerEntry struct {
 	timed  time.Time // when the offset was taken
 	err    string
 	asking bool
+	goal   uint64 // this node's last index when the answer was asked for
 }
 
 func (p *peerBook) entry(node string) *peerEntry {
@@ -101,6 +102,16 @@ func (p *peerBook) fresh(node string) bool {
 	return fresh
 }
 
+// caughtUp says whether a node has lately had nearly all that this node had when it
+// asked.
+func (p *peerBook) caughtUp(node string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := p.entry(node)
+	return time.Since(e.at) < peerFresh && e.goal > 0 && e.status.Durable+promoteLag >= e.goal &&
+		e.status.Applied+promoteLag >= e.goal
+}
+
 // begin marks a node as being asked; false if it is already.
 func (p *peerBook) begin(node string) bool {
 	p.mu.Lock()
@@ -113,7 +124,7 @@ func (p *peerBook) begin(node string) bool {
 	return true
 }
 
-func (p *peerBook) note(node string, st *NodeStatus, begun time.Time, err error) {
+func (p *peerBook) note(node string, st *NodeStatus, begun time.Time, goal uint64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e := p.entry(node)
@@ -123,7 +134,7 @@ func (p *peerBook) note(node string, st *NodeStatus, begun time.Time, err error)
 		return
 	}
 	took := time.Since(begun)
-	e.status, e.at, e.err = *st, time.Now(), ""
+	e.status, e.at, e.err, e.goal = *st, time.Now(), "", goal
 	if took < clockRoundTrip {
 		// Wall clocks are compared; begun's own reading is the one that counts.
 		middle := begun.Round(0).Add(took / 2)
@@ -169,7 +180,7 @@ func (s *Store) watchPeers() {
 func (s *Store) askPeer(node string) {
 	ctx, cancel := context.WithTimeout(s.ctx, peerTime)
 	defer cancel()
-	begun, st := s.o.Clock(), new(NodeStatus)
+	begun, goal, st := s.o.Clock(), s.raft.LastIndex(), new(NodeStatus)
 	l, err := s.link(node)
 	if err == nil {
 		var answer []byte
@@ -177,7 +188,7 @@ func (s *Store) askPeer(node string) {
 			err = json.Unmarshal(answer, st)
 		}
 	}
-	s.peers.note(node, st, begun, err)
+	s.peers.note(node, st, begun, goal, err)
 }
 
 func (s *Store) tellStatus([]byte) ([]byte, error) { return json.Marshal(s.NodeStatus()) }

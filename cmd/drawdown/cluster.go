@@ -13,9 +13,11 @@ import (
 
 // clusterFlags make a node one of several.
 type clusterFlags struct {
-	NodeID string `name:"node-id" help:"The node's name, as long as its data directory lives. Needed with --raft." placeholder:"NAME"`
-	Raft   string `help:"Address, host:port, for the other nodes. Without it the node is alone." placeholder:"ADDR"`
-	Peers  string `help:"The nodes that form the cluster together, this one among them: n1=RAFT@HTTP,n2=RAFT@HTTP,... Used at the first start; without it a node waits to be added with 'drawdown cluster add'." placeholder:"LIST"`
+	NodeID        string `name:"node-id" help:"The node's name, as long as its data directory lives. Needed with --raft." placeholder:"NAME"`
+	Raft          string `help:"Address, host:port, for the other nodes. Without it the node is alone." placeholder:"ADDR"`
+	RaftAdvertise string `name:"raft-advertise" help:"Where the others find this node, if that is not what --peers or --raft say." placeholder:"ADDR"`
+
+	Peers string `help:"The nodes that form the cluster together, this one among them: n1=RAFT@HTTP,n2=RAFT@HTTP,... Used at the first start; without it a node waits to be added with 'drawdown cluster add'." placeholder:"LIST"`
 
 	TLSCert string `name:"tls-cert" help:"PEM file with this node's certificate for the other nodes; its DNS name is the node's." type:"path" placeholder:"FILE"`
 	TLSKey  string `name:"tls-key" help:"PEM file with its key." type:"path" placeholder:"FILE"`
@@ -65,7 +67,7 @@ func (c *clusterFlags) options(http string, cancel <-chan struct{}) (*raftstore.
 		return nil, err
 	}
 	o := &raftstore.ClusterOptions{
-		Listen: c.Raft, Peers: peers, PlaintextAllowed: c.InsecurePlaintext, Cancel: cancel, HTTP: http,
+		Listen: c.Raft, Advertise: c.RaftAdvertise, Peers: peers, PlaintextAllowed: c.InsecurePlaintext, Cancel: cancel, HTTP: http,
 	}
 	if c.TLSCert != "" {
 		o.TLS = &raftstore.TLSFiles{Cert: c.TLSCert, Key: c.TLSKey, CA: c.TLSCA}

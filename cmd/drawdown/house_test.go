@@ -17,6 +17,7 @@ var allowed = map[string][]string{
 	"drawdown/engine/index":  {},
 	"drawdown/wal":           {},
 	"drawdown/bench":         {},
+	"drawdown/bench/cluster": {"drawdown/bench"},
 }
 
 // TestArrowsPointDown holds the imports against the layering of ARCHITECTURE.md.
