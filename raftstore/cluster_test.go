@@ -293,14 +293,13 @@ func TestOtherListIsRefused(t *testing.T) {
 // caught up.
 func TestNewNodeJoins(t *testing.T) {
 	c := newTrio(t)
-	few := func(o *Options) { o.TrailingLogs = 1 }
+	few := func(o *Options) { o.TrailingLogs, o.TrailingBytes = 1, 1 }
 	c.start(few, "n1", "n2", "n3")
 	l := c.leader()
 	l.submit(meter())
 	for i := range 50 {
 		l.submit(report(fmt.Sprint("e", i)))
 	}
-	setTrailing(t, l, 1)
 	l.snapshot()
 	for i := range 50 {
 		l.submit(report(fmt.Sprint("f", i)))
@@ -313,20 +312,11 @@ func TestNewNodeJoins(t *testing.T) {
 	if err := f.AddMember(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	// The snapshot ends the run; the next one begins with it.
 	n4 := c.nodes["n4"]
-	select {
-	case err := <-n4.fatal:
-		if !errors.Is(err, ErrRestart) {
-			t.Fatal(err)
-		}
-	case <-time.After(15 * time.Second):
-		t.Fatalf("no snapshot came: %+v", n4.Status())
-	}
-	c.stop("n4")
-	c.start(join, "n4")
-	n4 = c.nodes["n4"]
 	eventually(t, "the new node votes", func() bool { return len(c.leader().Status().Voters) == 4 })
+	if got := n4.snapshots.newest(); got == nil || n4.Status().FirstLog <= 50 {
+		t.Fatalf("it came without the snapshot: %+v", n4.Status())
+	}
 	c.equal()
 	if got := n4.events(); got != 100 {
 		t.Fatalf("%d events", got)
@@ -334,16 +324,18 @@ func TestNewNodeJoins(t *testing.T) {
 	if got := n4.submit(report("e7"))[0].Code; got != ledger.Duplicate {
 		t.Fatal(got)
 	}
+	// And it begins with it at its next start.
+	c.stop("n4")
+	c.start(join, "n4")
+	c.equal()
+	if got := c.nodes["n4"].events(); got != 100 {
+		t.Fatalf("%d events after a restart", got)
+	}
+	eventually(t, "the leader hears of the new node", func() bool { return c.leader().peers.fresh("n4") })
 	if err := c.leader().RemoveMember(t.Context(), "n4"); err != nil {
 		t.Fatal(err)
 	}
 	c.stop("n4")
-}
-
-func setTrailing(t *testing.T, n *node, entries uint64) {
-	t.Helper()
-	// As if the entries had been so large that only these few fit.
-	n.fsm.bytes.Store(trailingBytes * int64(n.fsm.entries.Load()))
 }
 
 // TestRemovalThatBreaksTheMajorityIsRefused: nobody can undo it.

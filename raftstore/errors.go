@@ -36,10 +36,11 @@ var (
 	ErrFailed = fmt.Errorf("%w: the node has failed", ErrUnavailable)
 )
 
-// ErrRestart is what OnFatal is told when another node has sent this one a snapshot:
-// nothing is wrong, and the process has to begin anew, with it.
-var ErrRestart = errors.New("a snapshot from another node has taken the place of this node's state; " +
-	"the node starts anew with it")
+// ErrRestart is what OnFatal is told when a snapshot that another node has sent
+// contradicts this node's log: entries that were never committed have been dropped,
+// nothing is lost, and the process has to begin anew, because raft remembers them.
+var ErrRestart = errors.New("entries that were never committed contradict a snapshot from another node and were dropped; " +
+	"the node starts anew with the snapshot")
 
 // classify turns what raft says about a proposed entry into one of the classes.
 // Only what raft refuses before it writes is surely not applied. All else is

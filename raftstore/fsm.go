@@ -17,7 +17,7 @@ var errStopped = errors.New("the engine has stopped")
 // raft's one goroutine for the state machine.
 type fsm struct {
 	store   *Store
-	machine machine
+	machine *replaceable
 
 	// passed is the index up to which this node has been handed everything that its
 	// log holds. It is ahead of the machine's own index where raft's entries (no-ops,
@@ -96,25 +96,25 @@ func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 	since(f.store.o.Observer.Freeze, start)
 	f.entries.Store(0)
 	f.bytes.Store(0)
-	return &fsmSnapshot{store: f.store, state: state}, nil
+	return &fsmSnapshot{store: f.store, of: f.machine.get(), state: state}, nil
 }
 
 // Restore is called when a leader has sent its snapshot to this node while it
-// runs. The state is not replaced in a running node: the snapshot is whole, verified
-// and durable by now, and a new start begins with it, by the one path that restores.
-//
-// The leader does not know that, and sends the same snapshot again; then this node
-// stands exactly there, and has nothing to do.
+// runs. By now the snapshot is whole, verified and durable.
 func (f *fsm) Restore(io.ReadCloser) error {
-	if newest := f.store.snapshots.newest(); newest != nil && newest.Index == f.passed.get() {
-		return nil
+	if f.stopped {
+		return errStopped
 	}
-	return f.stop(ErrRestart)
+	if err := f.store.replace(); err != nil {
+		return f.stop(err)
+	}
+	return nil
 }
 
 // fsmSnapshot writes a frozen state.
 type fsmSnapshot struct {
 	store *Store
+	of    machine
 	state frozen
 }
 
@@ -126,7 +126,7 @@ func (p *fsmSnapshot) Persist(to raft.SnapshotSink) error {
 	if !ok {
 		return fmt.Errorf("a snapshot sink of type %T", to)
 	}
-	err := sink.write(p.store.ctx, p.state)
+	err := p.write(sink)
 	if err == nil {
 		err = sink.Close()
 	}
@@ -137,6 +137,16 @@ func (p *fsmSnapshot) Persist(to raft.SnapshotSink) error {
 		p.store.log.Error("a snapshot failed; the log is kept", "snapshot", sink.ID(), "error", err)
 	}
 	return err
+}
+
+// write holds the machine, whose index is copied.
+func (p *fsmSnapshot) write(sink *snapshotSink) error {
+	p.store.machine.hold.RLock()
+	defer p.store.machine.hold.RUnlock()
+	if p.store.machine.get() != p.of {
+		return errReplaced
+	}
+	return sink.write(p.store.ctx, p.state)
 }
 
 // Release gives the frozen state's memory back.

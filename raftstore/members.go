@@ -180,6 +180,23 @@ func (s *Store) changedTo(f raft.Future) error {
 	return nil
 }
 
+// avoidFullDisk hands the leadership to a node that has room, because a leader whose
+// disk is nearly full refuses writes that the others could take.
+func (s *Store) avoidFullDisk() {
+	if !s.leading() || !s.diskFull.Load() {
+		return
+	}
+	for _, server := range s.members() {
+		st, fresh := s.peers.last(string(server.ID))
+		if server.Suffrage != raft.Voter || string(server.ID) == s.dir.node || !fresh || st.DiskFull || st.Failed {
+			continue
+		}
+		err := s.transferHere(string(server.ID))
+		s.log.Warn("the disk is nearly full; the leadership goes to a node that has room", "node", server.ID, "error", err)
+		return
+	}
+}
+
 // promoteLag is how many entries a new node may be behind when it gets its vote: no
 // more than it is sent at once.
 const promoteLag = 2 * appendEntries

@@ -43,7 +43,7 @@ func (s *Store) realBackend() *backend {
 		if err != nil {
 			return nil, err
 		}
-		s.engine = e
+		s.live.Store(e)
 		return engineMachine{e}, nil
 	}
 	return &backend{
@@ -62,13 +62,14 @@ func (s *Store) realBackend() *backend {
 	}
 }
 
-// Engine is the state, for reads. Linearize tells when they are linearizable.
-func (s *Store) Engine() *engine.Engine { return s.engine }
+// Engine is the state as it is, for what needs no more than memory; reads use Acquire.
+func (s *Store) Engine() *engine.Engine { return s.live.Load() }
 
 // open brings everything up in order; what is up already is taken down again if
 // something fails.
 func (s *Store) open(b *backend) (err error) {
 	start := time.Now()
+	s.backend = b
 	defer func() {
 		if err != nil {
 			s.cancel()

@@ -28,6 +28,9 @@ type Options struct {
 	SnapshotThreshold uint64
 	SnapshotBytes     int64
 	TrailingLogs      uint64
+	// TrailingBytes: in a cluster more than TrailingLogs stay, as many as fit into so
+	// many bytes, so that a node which was away for a while needs no snapshot.
+	TrailingBytes uint64
 
 	// QueueCommands and QueueBytes bound what has been submitted and not yet been
 	// answered (I12).
@@ -118,10 +121,8 @@ const (
 	// rpcTime bounds a message between nodes: 2 MiB of entries and their sync.
 	rpcTime = 4 * time.Second
 
-	// trailingBytes of entries stay in the log behind a snapshot, so that a node which
-	// was away for a while needs no snapshot; trailingMax entries at most.
-	trailingBytes = 256 << 20
-	trailingMax   = 1 << 20
+	// trailingMax bounds the entries behind a snapshot, however small they are.
+	trailingMax = 1 << 20
 )
 
 func (o Options) withDefaults() Options {
@@ -141,6 +142,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.SnapshotThreshold, 8192)
 	setDefault(&o.SnapshotBytes, 256<<20)
 	setDefault(&o.TrailingLogs, 256)
+	setDefault(&o.TrailingBytes, 256<<20)
 	setDefault(&o.QueueCommands, 256<<10)
 	setDefault(&o.QueueBytes, 64<<20)
 	setDefault(&o.DiskReserve, 512<<20)

@@ -169,6 +169,7 @@ func (s *Store) watchPeers() {
 		}
 		s.watchClock()
 		s.promote()
+		s.avoidFullDisk()
 		select {
 		case <-tick.C:
 		case <-s.ctx.Done():

@@ -53,14 +53,14 @@ func (s *Store) Stale() (index uint64, age time.Duration, err error) {
 func (s *Store) WaitIndex(ctx context.Context, index uint64) error { return s.awaitPassed(ctx, index) }
 
 // fitTrailing has raft keep as many entries behind the next snapshot as fit into
-// trailingBytes: it counts them, and their sizes differ by a factor of 1,000.
+// TrailingBytes: it counts them, and their sizes differ by a factor of 1,000.
 func (s *Store) fitTrailing() {
 	entries, bytes := s.fsm.entries.Load(), s.fsm.bytes.Load()
 	if !s.clustered() || entries == 0 || bytes == 0 {
 		return
 	}
 	c := s.raft.ReloadableConfig()
-	c.TrailingLogs = min(max(trailingBytes*entries/uint64(bytes), s.o.TrailingLogs), trailingMax)
+	c.TrailingLogs = min(max(s.o.TrailingBytes*entries/uint64(bytes), s.o.TrailingLogs), trailingMax)
 	if err := s.raft.ReloadConfig(c); err != nil {
 		s.log.Warn("the log's retention cannot be fitted", "error", err)
 	}

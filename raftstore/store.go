@@ -22,8 +22,8 @@ type Store struct {
 	dir       *dataDir
 	wal       logStore
 	snapshots *snapshotStore
-	machine   machine
-	engine    *engine.Engine // the machine, if it is the real one
+	machine   *replaceable
+	backend   *backend
 	fsm       *fsm
 	net       raft.Transport
 	raft      *raft.Raft
@@ -35,7 +35,7 @@ type Store struct {
 	// Of a cluster; see ClusterOptions.
 	mesh       *mesh
 	up         atomic.Pointer[raft.Raft]     // raft, once it runs
-	live       atomic.Pointer[engine.Engine] // the engine, once it is restored
+	live       atomic.Pointer[engine.Engine] // the machine, if it is the real one
 	asked      asked
 	linksMu    sync.Mutex
 	links      map[string]*link
@@ -90,7 +90,6 @@ func (s *Store) startRaft() (err error) {
 	if err := s.checkPlace(); err != nil {
 		return errors.Join(err, s.raft.Shutdown().Error())
 	}
-	s.live.Store(s.engine)
 	s.up.Store(s.raft)
 	b := newBatcher(s)
 	s.batches.Go(b.run)

@@ -304,8 +304,8 @@ func TestTorture(t *testing.T) {
 	}
 	t.Logf("seed %d", *seed)
 	draw := rand.New(rand.NewPCG(*seed, 1))
-	// Snapshots come often, so that faults meet them too.
-	r := startRig(t, true, "--snapshot-interval", "700ms", "--snapshot-entries", "100")
+	// Snapshots come often and the log is short, so that faults meet them too.
+	r := startRig(t, true, "--snapshot-interval", "700ms", "--snapshot-entries", "100", "--log-retention", "0")
 	l := newLoad(r.Cluster, *seed)
 	r.fund(l)
 	ctx, stop := context.WithCancel(t.Context())
@@ -451,6 +451,84 @@ func TestFullDisk(t *testing.T) {
 		r.must(n.Start())
 	}
 	r.awaitReady()
+	r.must(l.verify(r.meter, r.currency, granted*unit, unit))
+}
+
+// TestLeaderWithoutRoomHandsOver: a leader whose disk is nearly full lets another
+// node lead, and nothing is refused for long.
+func TestLeaderWithoutRoomHandsOver(t *testing.T) {
+	r := startRig(t, false)
+	l := newLoad(r.Cluster, rand.Uint64())
+	r.fund(l)
+	n := r.follower()
+	// More than any disk has free.
+	r.must(n.Stop())
+	n.Args = append(n.Args, "--disk-reserve", "1000000000")
+	r.must(n.Start())
+	r.within(20*time.Second, "the node is a member again", func() bool { return call(n, http.MethodGet, "/healthz", nil, nil) == nil })
+	for i := 0; i < 50 && r.leader() != n; i++ {
+		r.transfer(n)
+		time.Sleep(100 * time.Millisecond)
+	}
+	r.within(10*time.Second, "another node leads", func() bool { return r.leader() != n })
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	l.run(ctx, 2)
+	r.must(n.Stop())
+	n.Args = n.Args[:len(n.Args)-2]
+	r.must(n.Start())
+	r.awaitReady()
+	r.must(l.verify(r.meter, r.currency, granted*unit, unit))
+}
+
+func (r *rig) transfer(to *Node) {
+	_ = call(r.Nodes()[0], http.MethodPost, "/cluster/transfer", []byte(fmt.Sprintf(`{"node":%q}`, to.ID)), nil)
+}
+
+// TestAwayForLong: a node that was away for longer than the log reaches is sent a
+// snapshot, goes on with it, and has everything.
+func TestAwayForLong(t *testing.T) {
+	r := startRig(t, true, "--snapshot-interval", "300ms", "--snapshot-entries", "100", "--log-retention", "0")
+	l := newLoad(r.Cluster, rand.Uint64())
+	r.fund(l)
+	n := r.follower()
+	before, err := status(n)
+	r.must(err)
+	r.must(n.Kill())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.run(ctx, 4)
+	}()
+	leader := r.leader()
+	// The leader keeps 256 entries behind each of its snapshots.
+	r.within(15*time.Second, "the log no longer reaches the node", func() bool {
+		for _, other := range r.Nodes() {
+			if other == n {
+				continue
+			}
+			a, err := status(other)
+			if err != nil {
+				return false
+			}
+			for _, of := range a.Nodes {
+				if of.Node == leader.ID && of.SnapshotIndex < before.Applied+400 {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	r.must(n.Start())
+	r.within(20*time.Second, "a snapshot has come in", func() bool { return strings.Contains(tail(n.logs, 1<<20), "has taken the place of this node's state") })
+	if !n.Up() {
+		t.Fatal("the process ended")
+	}
+	r.awaitReady()
+	cancel()
+	<-done
 	r.must(l.verify(r.meter, r.currency, granted*unit, unit))
 }
 

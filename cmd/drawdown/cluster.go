@@ -23,6 +23,8 @@ type clusterFlags struct {
 	TLSKey  string `name:"tls-key" help:"PEM file with its key." type:"path" placeholder:"FILE"`
 	TLSCA   string `name:"tls-ca" help:"PEM file with the certificate of whoever signs the nodes' certificates, and nobody else's." type:"path" placeholder:"FILE"`
 
+	LogRetention uint64 `name:"log-retention" help:"MiB of the log that stay behind a snapshot for nodes that were away; one that was away for longer is sent the snapshot." default:"256"`
+
 	InsecurePlaintext bool          `name:"insecure-plaintext" help:"Let nodes speak plain text beyond this machine: whoever reaches the port owns the ledger."`
 	MaxClockAhead     time.Duration `name:"max-clock-ahead" help:"A node whose clock is this far ahead of most others' refuses to lead." default:"2s"`
 }
@@ -36,6 +38,8 @@ func (c *clusterFlags) Validate() error {
 		return nil
 	case c.NodeID == "":
 		return errors.New("--raft needs --node-id, the node's name")
+	case c.LogRetention > maxDiskReserveMiB:
+		return fmt.Errorf("--log-retention must be 0 to %d MiB", maxDiskReserveMiB)
 	case c.MaxClockAhead < 100*time.Millisecond:
 		return errors.New("--max-clock-ahead must be at least 100ms")
 	}

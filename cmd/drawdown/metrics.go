@@ -115,7 +115,8 @@ func (c *storeCollector) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *storeCollector) Collect(to chan<- prometheus.Metric) {
-	s := snapshotOfStore{c.store.Status(), c.store.Engine().IndexStats()}
+	s := snapshotOfStore{c.store.Status(), c.store.Acquire().IndexStats()}
+	c.store.Release()
 	for _, g := range gauges {
 		to <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value(&s))
 	}

@@ -66,7 +66,8 @@ func (n *node) Check(ctx context.Context, stale bool) (api.CheckReport, error) {
 			return api.CheckReport{}, err
 		}
 	}
-	r, err := n.store.Engine().Check()
+	r, err := n.store.Acquire().Check()
+	n.store.Release()
 	if err != nil {
 		return api.CheckReport{}, err
 	}

@@ -101,14 +101,14 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		Dir: c.Data, Shards: c.Shards, Logger: log, SnapshotInterval: c.SnapshotInterval,
 		SnapshotThreshold: c.SnapshotEntries, DiskReserve: c.DiskReserve << 20, Observer: newObserver(registry),
 		OnFatal: func(err error) { fatal <- err }, NodeID: c.NodeID, Cluster: cluster, ClockBound: c.MaxClockAhead,
-		Version: version,
+		Version: version, TrailingBytes: max(1, c.LogRetention<<20),
 	})
 	if err != nil {
 		return err
 	}
 	registry.MustRegister(&storeCollector{store})
 	server := api.New(api.Options{
-		Store: &node{store}, View: store.Engine(), Registry: registry, Logger: log, MaxInFlight: c.MaxInFlight,
+		Store: &node{store}, View: view{store}, Registry: registry, Logger: log, MaxInFlight: c.MaxInFlight,
 	})
 	log.Info("serving", "http", listener.Addr().String(), "data", c.Data, "version", version)
 	served := make(chan error, 1)
