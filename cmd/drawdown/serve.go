@@ -35,6 +35,7 @@ type serveCommand struct {
 	SnapshotInterval time.Duration `help:"A snapshot is taken when this much time has passed and --snapshot-entries have come." default:"2m"`
 	SnapshotEntries  uint64        `help:"Log entries between two snapshots, at least." default:"8192"`
 
+	httpTLSFlags
 	clusterFlags
 
 	DiskReserve uint64 `help:"Free disk space in MiB below which writes are refused, beside twice the newest snapshot." default:"512"`
@@ -65,7 +66,7 @@ func (c *serveCommand) Validate() error {
 	case c.DiskReserve < 1 || c.DiskReserve > maxDiskReserveMiB:
 		return fmt.Errorf("--disk-reserve must be 1 to %d MiB", maxDiskReserveMiB)
 	}
-	return c.clusterFlags.Validate()
+	return errors.Join(c.httpTLSFlags.Validate(), c.clusterFlags.Validate())
 }
 
 // Run serves until ctx ends or the node cannot go on. The error is nil after a
@@ -82,6 +83,10 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("--http: %w", err)
 	}
 	defer listener.Close()
+	callers, err := c.secure(listener, log)
+	if err != nil {
+		return err
+	}
 	profiles, err := serveProfiles(c.Pprof)
 	if err != nil {
 		return err
@@ -112,7 +117,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	})
 	log.Info("serving", "http", listener.Addr().String(), "data", c.Data, "version", version)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(callers) }()
 	return c.wait(ctx, log, server, store, served, fatal)
 }
 
