@@ -99,6 +99,9 @@ const (
 	// committed has come in, and relayAgain after how long it is told once more.
 	relayPoll = time.Millisecond
 
+	// injectTime is how long raft may take to listen.
+	injectTime = 20 * time.Millisecond
+
 	// raftVersion is the version of raft's protocol between nodes.
 	raftVersion = raft.ProtocolVersionMax
 )
@@ -198,6 +201,7 @@ func (r *relayTransport) Close() error {
 func (r *relayTransport) inject(request *raft.AppendEntriesRequest) {
 	select {
 	case r.out <- raft.RPC{Command: request, RespChan: make(chan raft.RPCResponse, 1)}:
+	case <-time.After(injectTime): // raft is busy, with a snapshot perhaps; it will hear from the leader
 	case <-r.quit:
 	}
 }

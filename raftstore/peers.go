@@ -160,6 +160,7 @@ func (s *Store) watchPeers() {
 	defer tick.Stop()
 	var asking sync.WaitGroup
 	defer asking.Wait()
+	seen := map[string]*progressOf{}
 	for {
 		for _, server := range s.members() {
 			node := string(server.ID)
@@ -170,6 +171,7 @@ func (s *Store) watchPeers() {
 		s.watchClock()
 		s.promote()
 		s.avoidFullDisk()
+		s.watchLag(seen)
 		select {
 		case <-tick.C:
 		case <-s.ctx.Done():

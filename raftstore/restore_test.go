@@ -3,6 +3,7 @@ package raftstore
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -268,5 +269,51 @@ func TestRestoreAtRunTimeStops(t *testing.T) {
 	}
 	if got := n.fsm.Apply(&raft.Log{Index: 1 << 20, Type: raft.LogCommand}); got != errStopped {
 		t.Fatal(got)
+	}
+}
+
+// TestEntriesThatContradictASnapshotAreDropped: left in the log they would have this
+// node refuse everything that follows the snapshot.
+func TestEntriesThatContradictASnapshotAreDropped(t *testing.T) {
+	a := start(t, testOptions(vfs.NewCrashableMem()))
+	a.submit(meter(), report("a"))
+	a.stop()
+	a = start(t, testOptions(a.o.FS)) // in the next term
+	for i := range 5 {
+		a.submit(report(fmt.Sprint("b", i)))
+	}
+	index := a.snapshot()
+	meta, stream, err := a.snapshots.Open(a.snapshots.newest().id())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+
+	b := start(t, testOptions(vfs.NewCrashableMem()))
+	b.submit(meter())
+	for i := range 20 {
+		b.submit(report(fmt.Sprint("c", i))) // an older term's, beyond the snapshot
+	}
+	sink, err := b.snapshots.Create(1, meta.Index, meta.Term, meta.Configuration, meta.ConfigurationIndex, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(sink, stream); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(sink.Close(), b.wal.SetUint64(keyCurrentTerm, meta.Term)); err != nil {
+		t.Fatal(err)
+	}
+	b.stop()
+	again := newStore(testOptions(b.o.FS).withDefaults())
+	if err := again.open(again.realBackend()); err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close(t.Context())
+	if last, err := again.wal.LastIndex(); err != nil || last >= index {
+		t.Fatalf("the log still ends at %d: %v", last, err)
+	}
+	if got, want := again.machine.Head(), a.machine.Head(); got != want {
+		t.Fatalf("it has %+v, the snapshot %+v", got, want)
 	}
 }

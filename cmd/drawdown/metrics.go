@@ -111,6 +111,35 @@ func (c *storeCollector) Describe(to chan<- *prometheus.Desc) {
 	for _, g := range gauges {
 		to <- g.desc
 	}
+	for _, g := range peerGauges {
+		to <- g.desc
+	}
+}
+
+// peerGauge is one number of another node, as this one has last heard it. The label
+// is the node's name, of which there are few.
+type peerGauge struct {
+	desc  *prometheus.Desc
+	value func(p *raftstore.PeerStatus, own *raftstore.Status) float64
+}
+
+func newPeerGauge(name, help string, value func(*raftstore.PeerStatus, *raftstore.Status) float64) peerGauge {
+	return peerGauge{prometheus.NewDesc("drawdown_peer_"+name, help, []string{"node"}, nil), value}
+}
+
+var peerGauges = []peerGauge{
+	newPeerGauge("reached", "1 if the node has answered within the last seconds.",
+		func(p *raftstore.PeerStatus, _ *raftstore.Status) float64 { return flag(p.Reached) }),
+	newPeerGauge("lag_entries", "Entries of this node's log that the other one does not have.",
+		func(p *raftstore.PeerStatus, own *raftstore.Status) float64 {
+			return float64(own.LastLog - min(own.LastLog, p.Durable))
+		}),
+	newPeerGauge("applied_index", "Last entry that the node has carried out.",
+		func(p *raftstore.PeerStatus, _ *raftstore.Status) float64 { return float64(p.Applied) }),
+	newPeerGauge("clock_offset_seconds", "The node's clock less this one's.",
+		func(p *raftstore.PeerStatus, _ *raftstore.Status) float64 { return p.Offset.Seconds() }),
+	newPeerGauge("disk_free_bytes", "Free space on the node's disk.",
+		func(p *raftstore.PeerStatus, _ *raftstore.Status) float64 { return float64(p.DiskFree) }),
 }
 
 // Collect implements prometheus.Collector.
@@ -119,5 +148,10 @@ func (c *storeCollector) Collect(to chan<- prometheus.Metric) {
 	c.store.Release()
 	for _, g := range gauges {
 		to <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value(&s))
+	}
+	for _, p := range c.store.Peers() {
+		for _, g := range peerGauges {
+			to <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value(&p, &s.Status), p.Node)
+		}
 	}
 }
