@@ -9,7 +9,7 @@ FUZZTIME ?= 30s
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build run cluster torture test race test-sdk test-kill demo check lint fuzz bench-stages clean
+.PHONY: help build run cluster torture test race test-sdk test-kill demo check lint fuzz bench bench-growth report bench-stages clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,22 @@ fuzz: ## every fuzz target for FUZZTIME each
 	    $(GO) test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
 	  done || exit 1; \
 	done
+
+# What results are filed under; SHORT=1 makes small runs that take about two minutes.
+COMMIT      = $(shell git describe --always --dirty --exclude '*')
+COMPARE     = $(if $(SHORT),--short --rounds 2 --duration 1s --warmup 200ms,)
+GROWTH      = $(if $(SHORT),--short --duration 2s,)
+GROWTH_RUNS ?= restart,grants,customers,identifiers,history
+
+bench: build ## this engine, PostgreSQL, Redis in turn, then latencies (about 12 minutes; SHORT=1: 2)
+	./bin/drawdown bench compare --commit $(COMMIT) $(COMPARE)
+	./bin/drawdown bench growth --commit $(COMMIT) $(GROWTH) --run idle-latency,allocations,snapshot-stall
+
+bench-growth: build ## GROWTH_RUNS to full size (half an hour, 8 GB of disk; SHORT=1: a minute)
+	./bin/drawdown bench growth --commit $(COMMIT) $(GROWTH) --run $(GROWTH_RUNS)
+
+report: build ## render bench/README.md and its charts from bench/results
+	./bin/drawdown bench report
 
 bench-stages: ## ns and allocations of each stage of an event's way
 	$(GO) test -run '^$$' -bench . -benchmem ./wal ./engine/... ./api

@@ -61,6 +61,31 @@ func TestBatchShape(t *testing.T) {
 	r.refused(post, batchPath+"?results=some", "[]", 400, codeInvalidValue, "results")
 }
 
+// TestBatchBroken is that the error of a broken array says in which event and at
+// which byte it broke.
+func TestBatchBroken(t *testing.T) {
+	r := newRig(t)
+	a := goodEvent
+	for _, c := range []struct{ body, at, where string }{
+		{`[` + a + `,` + a + `,{"event_name" 1}]`, `1}]`, "in events[2]"}, {`[` + a + `,x]`, `x]`, "in events[1]"}, {`[` + a + `,]`, `]`, "in events[1]"},
+		{`[` + a + ` ` + a + `]`, a + `]`, "behind events[0]"}, {`[` + a + `,` + a, ``, "behind events[1]"}, {`[`, ``, "in events[0]"},
+		{`[` + a + `,{"a":"`, ``, "in events[1]"}, {`{"events":[` + a + `,1x]}`, `x]}`, "behind events[1]"},
+		{`{"events":[` + a + `,` + a, ``, "behind events[1]"}, {`{"events":[` + a + `,}]}`, `}]}`, "in events[1]"},
+		{`{"events":[` + a + `,{"a":]}`, `]}`, "in events[1]"}, {`{"events":[` + a + `}]}`, `}]}`, "behind events[0]"},
+	} {
+		answer := r.refused(post, batchPath, c.body, 400, "invalid_json", "body")
+		text, _ := answer.object["error"].(string)
+		at := fmt.Sprintf("at byte %d: ", len(c.body)-len(c.at))
+		if !strings.Contains(text, at) || !strings.HasSuffix(text, ", "+c.where) {
+			t.Errorf("%s: %s, want %q and %q", c.body, text, at, c.where)
+		}
+	}
+	answer := r.refused(post, batchPath, `{"events":[`+a+`]]}`, 400, "invalid_json", "body")
+	if text, _ := answer.object["error"].(string); !strings.Contains(text, fmt.Sprintf("at byte %d: ", len(a)+12)) {
+		t.Errorf("behind the events: %s", text)
+	}
+}
+
 // TestBatchVerdicts is that every item has a verdict of its own.
 func TestBatchVerdicts(t *testing.T) {
 	r := newRig(t)
@@ -161,4 +186,36 @@ func TestBatchReread(t *testing.T) {
 	r := newRig(t)
 	r.verdict = func(int) ledger.Result { return ledger.Result{Code: ledger.Duplicate, Account: 7, Seq: 43} }
 	r.refused(post, batchPath, "["+goodEvent+"]", 503, codeOutcomeUnknown, "")
+}
+
+// TestBatchLines is that one event a line goes the short way, is bounded, and that
+// no line sinks another.
+func TestBatchLines(t *testing.T) {
+	r := newRig(t)
+	lines := func(query string, list ...string) reply {
+		return r.do(post, batchPath+query, strings.Join(list, "\n"), "Content-Type", "application/x-ndjson")
+	}
+	bad := []string{
+		`{`, `}`, `[`, `"`, `x`, "\xff", "\x00", "\ufeff" + goodEvent, goodEvent + goodEvent, `[` + goodEvent + `]`, `null`,
+		goodEvent + ",", "\v", `{"a":` + strings.Repeat("[", 10_000), strings.Repeat(`{"a":`, 300) + "1" + strings.Repeat("}", 300),
+	}
+	var list []string
+	for i, line := range bad {
+		list = append(list, numbered(2*i), line)
+	}
+	answer := lines("", list...)
+	r.expect(answer, map[string]any{"accepted": len(bad), "rejected": len(bad)})
+	results, _ := answer.object["results"].([]any)
+	for i := range results {
+		if item := results[i].(map[string]any); item["index"] != float64(2*i+1) || item["code"] == "" {
+			t.Errorf("%q is %v", bad[i], item)
+		}
+	}
+	// Lines of white space are no events, however many they are.
+	answer = lines("", strings.Repeat(" \t\r\n", maxBatchBody/8), goodEvent)
+	r.expect(answer, map[string]any{"accepted": 1, "rejected": 0})
+	b := newBatch([]byte(strings.Repeat(goodEvent+"\n", 1000)), "application/x-ndjson")
+	if err := b.read(); err != nil || len(b.items) != 1000 || cap(b.doc.nodes) != 0 {
+		t.Errorf("%d events, %v; the document was used for %d nodes", len(b.items), err, cap(b.doc.nodes))
+	}
 }

@@ -2,8 +2,10 @@ package api
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"drawdown/engine/ledger"
 )
@@ -11,6 +13,14 @@ import (
 // benchEvent is 170 bytes, as a client sends it.
 const benchEvent = `{"event_name":"tokens","timestamp":1700000000,"payload":{"customer_id":"cus_0123456789","value":"12.50"},` +
 	`"identifier":"0190b5a4-7c3e-7d2a-9f61-3b5c8e1d4a%02x"}`
+
+// benchMessage is benchEvent as the Protocol Buffers form has it.
+func benchMessage(n int) protobufEvent {
+	return protobufEvent{
+		"event_name": "tokens", "timestamp": int64(1700000000), "customer_id": "cus_0123456789", "value": "12.50",
+		"identifier": fmt.Sprintf("0190b5a4-7c3e-7d2a-9f61-3b5c8e1d4a%02x", n),
+	}
+}
 
 func BenchmarkDecodeEvent(b *testing.B) {
 	text := fmt.Appendf(nil, benchEvent, 7)
@@ -27,30 +37,72 @@ func BenchmarkDecodeEvent(b *testing.B) {
 	}
 }
 
+// batchBodies is one batch in each form.
+func batchBodies(events int) (forms []struct {
+	name, contentType string
+	text              []byte
+}) {
+	var lines []string
+	var messages []protobufEvent
+	for i := range events {
+		lines = append(lines, fmt.Sprintf(benchEvent, i%256))
+		messages = append(messages, benchMessage(i%256))
+	}
+	array := "[" + strings.Join(lines, ",") + "]"
+	for _, form := range [][3]string{
+		{"array", "application/json", array}, {"envelope", "application/json", `{"events":` + array + "}"},
+		{"lines", "application/x-ndjson", strings.Join(lines, "\n")}, {"protobuf", protobufType, protobufBatch(nil, messages...)},
+	} {
+		forms = append(forms, struct {
+			name, contentType string
+			text              []byte
+		}{form[0], form[1], []byte(form[2])})
+	}
+	return forms
+}
+
+// readAgain reads the batch as if it were new.
+func (b *batch) readAgain() *Error {
+	b.items, b.refused = b.items[:0], b.refused[:0]
+	b.commands.Reset()
+	return b.read()
+}
+
+// BenchmarkBatchForms reads the forms in turns, so that what else the machine does
+// weighs on all alike. It tells the medians, in ns an event.
+func BenchmarkBatchForms(b *testing.B) {
+	const events = 1000
+	forms := batchBodies(events)
+	batches := make([]*batch, len(forms))
+	times := make([][]time.Duration, len(forms))
+	for i, form := range forms {
+		batches[i] = newBatch(form.text, form.contentType)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for i, batch := range batches {
+			start := time.Now()
+			if err := batch.readAgain(); err != nil || batch.commands.Len() != events {
+				b.Fatal(err, batch.refused)
+			}
+			times[i] = append(times[i], time.Since(start))
+		}
+	}
+	for i, form := range forms {
+		slices.Sort(times[i])
+		b.ReportMetric(float64(times[i][len(times[i])/2])/events, form.name+"-ns")
+	}
+}
+
 func BenchmarkReadBatch(b *testing.B) {
 	const events = 1000
-	var text strings.Builder
-	for i := range events {
-		fmt.Fprintf(&text, benchEvent+"\n", i%256)
-	}
-	lines := []byte(text.String())
-	array := []byte("[" + strings.ReplaceAll(strings.TrimSpace(text.String()), "\n", ",") + "]")
-	for _, form := range []struct {
-		name, contentType string
-		text              []byte
-	}{
-		{"array", "application/json", array},
-		{"envelope", "application/json", []byte(`{"events":` + string(array) + `}`)},
-		{"lines", "application/x-ndjson", lines},
-	} {
+	for _, form := range batchBodies(events) {
 		b.Run(form.name, func(b *testing.B) {
 			batch := newBatch(form.text, form.contentType)
 			b.SetBytes(int64(len(form.text)))
 			b.ReportAllocs()
 			for b.Loop() {
-				batch.items, batch.refused = batch.items[:0], batch.refused[:0]
-				batch.commands.Reset()
-				if err := batch.read(); err != nil || len(batch.refused) != 0 {
+				if err := batch.readAgain(); err != nil || len(batch.refused) != 0 {
 					b.Fatal(err, batch.refused)
 				}
 			}

@@ -9,6 +9,14 @@
 //	  reads:  Linearize (I5) -> View -> JSON
 //	  writes: strict JSON -> ledger command -> Submit -> verdict -> View -> JSON
 //
+// # Forms of a batch
+//
+// By its Content-Type a batch is JSON (an array, or an object that holds one), NDJSON
+// or Protocol Buffers (drawdown.proto). Each form has a scanner that takes plain
+// events and refuses nothing, and a decoder behind it that reads whatever comes into
+// a sentEvent; sentEvent.report alone says what is wrong with an event. In NDJSON and
+// Protocol Buffers one that cannot be read at all sinks itself alone.
+//
 // # Errors
 //
 // Every error answer is {"error": sentence that names the field, "code":

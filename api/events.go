@@ -29,51 +29,26 @@ func decodeEvent(d *document, mode ledger.Mode, known bool) (r ledger.Report, er
 	if err = d.root().pick(eventKeys, v[:]); err != nil {
 		return r, err
 	}
-	r.Mode = mode
-	if live, set, err := v[6].boolean("livemode"); err != nil {
-		return r, err
-	} else if set && !known {
-		r.Mode = modeOf(live)
+	e := sentEvent{
+		eventName: v[0].sent(), identifier: v[3].sent(), livemode: v[6].kind(), timestamp: v[1].kind(), metadata: v[4], sourceData: v[5],
 	}
-	if r.EventName, err = v[0].aliased("event_name", eventNameRule); err != nil {
-		return r, err
+	if e.timestamp == kindNumber {
+		e.unix = wholeNumber(v[1].text())
 	}
-	if r.Identifier, err = v[3].aliased("identifier", identifierRule); err != nil {
-		return r, err
-	}
-	if err = decodePayload(v[2], &r); err != nil {
-		return r, err.under("payload")
-	}
-	if r.Timestamp, r.HasTimestamp, err = v[1].integer("timestamp", 0, maxMillis); err != nil {
-		return r, err
-	}
-	if r.Metadata, err = v[4].object("metadata"); err != nil {
-		return r, err
-	}
-	r.SourceData, err = v[5].objectOrArray("source_data")
+	e.readPayload(v[2])
+	err = e.report(&r, mode, known)
 	return r, err
 }
 
-// maxMillis is maxTime in milliseconds. A timestamp up to there is left to the
-// ledger, which says what is wrong with it.
-const maxMillis = maxTime * 1000
-
-func decodePayload(payload value, r *ledger.Report) (err *Error) {
+func (e *sentEvent) readPayload(payload value) {
 	if payload.missing() {
-		return required("")
+		e.payload = required("")
+		return
 	}
 	var v [3]value
-	if err = payload.pick(payloadKeys, v[:]); err != nil {
-		return err
+	if e.payload = payload.pick(payloadKeys, v[:]); e.payload == nil {
+		e.customer, e.value, e.subscription = v[0].sent(), v[1].sent(), v[2].sent()
 	}
-	if r.Customer, err = v[0].aliased("customer_id", idRule); err != nil {
-		return err
-	}
-	if r.Value, err = v[1].decimal("value"); err != nil {
-		return err
-	}
-	r.Subscription, err = v[2].aliased("subscription_id", optionalIDRule)
-	return err
 }
 
 // createEvent counts one event. When it answers, the event has been consumed.
@@ -93,7 +68,9 @@ func createEvent(c *call) (any, *Error) {
 	}
 	c.setMode(report.Mode == ledger.Live)
 	var b ledger.Batch
-	b.Add(&report)
+	reports := []ledger.Report{report}
+	c.view.Number(reports)
+	b.Add(&reports[0])
 	results, err := c.submit(&b)
 	if err != nil {
 		c.metrics.failed(err, 1)

@@ -14,7 +14,7 @@ import (
 func newBatch(text []byte, contentType string) *batch {
 	rc := new(fasthttp.RequestCtx)
 	rc.Request.Header.SetContentType(contentType)
-	return &batch{call: &call{Server: new(Server), http: rc}, text: text}
+	return &batch{call: &call{Server: &Server{view: newFake()}, http: rc}, text: text}
 }
 
 func decimal(t testing.TB, s string) ledger.Decimal {

@@ -136,6 +136,7 @@ func (f *fake) Snapshot(context.Context) (uint64, error) { return 98, f.readErr 
 func (f *fake) Meter(mode ledger.Mode, ref string) (ledger.Meter, bool) {
 	return f.meter, mode == f.meter.Mode && (ref == f.meter.EventName || ref == ledger.MeterID(f.meter.Number))
 }
+func (f *fake) Number([]ledger.Report)                    {}
 func (f *fake) MeterNumber(n uint32) (ledger.Meter, bool) { return f.meter, n == f.meter.Number }
 func (f *fake) Meters(filter ledger.MeterFilter, p ledger.Page) ([]ledger.Meter, int, error) {
 	f.filter, f.page = filter, p

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"unicode"
 	"unicode/utf8"
-	"unsafe"
 
 	"drawdown/engine/ledger"
 )
@@ -134,26 +133,24 @@ func (r textRule) optional() textRule {
 	return r
 }
 
-// raw is a text field's bytes in the document's memory; nil if it is left out.
-func (v value) raw(name string, r textRule) ([]byte, *Error) {
+// sent is the value as a field that was sent.
+func (v value) sent() sent {
 	if v.missing() {
-		if r.required {
-			return nil, required(name)
-		}
-		return nil, nil
+		return sent{}
 	}
-	if v.node().kind != kindString {
-		return nil, badRequest(codeInvalidType, name, "must be a string")
+	return sent{v.node().kind, v.text()}
+}
+
+// kind is the value's kind; that of one that is not there is null.
+func (v value) kind() kind {
+	if v.missing() {
+		return kindNull
 	}
-	text := v.text()
-	if err := r.check(name, text); err != nil {
-		return nil, err
-	}
-	return text, nil
+	return v.node().kind
 }
 
 // check holds a text that is there against the rule.
-func (r textRule) check(name string, text []byte) *Error {
+func (r *textRule) check(name string, text []byte) *Error {
 	switch {
 	case len(text) == 0 && r.token && !r.required:
 		return nil // callers send '' for an id that they leave out
@@ -205,13 +202,13 @@ func hasControl(text []byte) bool {
 
 // str is a text field in memory of its own; "" if it is left out.
 func (v value) str(name string, r textRule) (string, *Error) {
-	text, err := v.raw(name, r)
+	text, err := v.sent().raw(name, &r)
 	return string(text), err
 }
 
 // optStr is str that tells a field left out (nil) from an empty one.
 func (v value) optStr(name string, r textRule) (*string, *Error) {
-	text, err := v.raw(name, r)
+	text, err := v.sent().raw(name, &r)
 	if err != nil || v.missing() {
 		return nil, err
 	}
@@ -219,62 +216,25 @@ func (v value) optStr(name string, r textRule) (*string, *Error) {
 	return &s, nil
 }
 
-// aliased is a text field that shares the document's memory: good until the
-// handler returns, or the document reads on.
-func (v value) aliased(name string, r textRule) (string, *Error) {
-	text, err := v.raw(name, r)
-	return unsafe.String(unsafe.SliceData(text), len(text)), err
-}
-
 // boolean is a field that is true or false; set is false if it is left out.
-func (v value) boolean(name string) (is, set bool, err *Error) {
-	if v.missing() {
-		return false, false, nil
-	}
-	switch v.node().kind {
-	case kindTrue:
-		return true, true, nil
-	case kindFalse:
-		return false, true, nil
-	}
-	return false, false, badRequest(codeInvalidType, name, "must be true or false")
-}
+func (v value) boolean(name string) (is, set bool, err *Error) { return v.kind().boolean(name) }
 
 // integer is a field that is a whole JSON number from low to high; set is false
 // if it is left out.
 func (v value) integer(name string, low, high int64) (n int64, set bool, err *Error) {
-	if v.missing() {
-		return 0, false, nil
-	}
-	if v.node().kind != kindNumber {
-		return 0, false, badRequest(codeInvalidType, name, "must be a number")
+	if set, err = v.kind().number(name); err != nil || !set {
+		return 0, false, err
 	}
 	n, parseErr := strconv.ParseInt(string(v.text()), 10, 64)
 	if parseErr != nil || n < low || n > high {
-		return 0, false, invalid(name, fmt.Sprintf("must be a whole number from %d to %d", low, high))
+		return 0, false, notBetween(name, low, high)
 	}
 	return n, true, nil
 }
 
 // decimal is a required amount in whole tokens: a decimal string, or a number
 // taken by its literal text.
-func (v value) decimal(name string) (ledger.Decimal, *Error) {
-	if v.missing() {
-		return ledger.Decimal{}, required(name)
-	}
-	if k := v.node().kind; k != kindString && k != kindNumber {
-		return ledger.Decimal{}, badRequest(codeInvalidType, name, "must be a decimal string or a number")
-	}
-	text := v.text()
-	if len(text) > maxNumber {
-		return ledger.Decimal{}, badRequest(codeTooLong, name, fmt.Sprintf("must be at most %d characters long", maxNumber))
-	}
-	d, err := ledger.ParseDecimal(unsafe.String(unsafe.SliceData(text), len(text)))
-	if err != nil {
-		return ledger.Decimal{}, numberError(err, name)
-	}
-	return d, nil
-}
+func (v value) decimal(name string) (ledger.Decimal, *Error) { return v.sent().decimal(name) }
 
 // object is a field that holds a JSON object, compact; nil if it is left out or
 // empty. It may share the document's source.

@@ -70,6 +70,23 @@ func (d *document) next(src []byte, pos int) (end int, fault, syntax *Error) {
 	return end, d.fault, d.syntax
 }
 
+// member reads the value between start and end of src, which stands inside an
+// object, behind what the document holds already. src must be the same every time.
+func (d *document) member(src []byte, start, end int) (value, *Error) {
+	at := uint32(len(d.nodes))
+	d.src = src[:end]
+	if pos := d.value(d.space(start), 1); pos >= 0 {
+		if pos = d.space(pos); pos != end {
+			d.fail(pos, "there is something behind the value")
+		}
+	}
+	d.src = src
+	if d.syntax != nil {
+		return value{}, d.syntax
+	}
+	return value{d, at}, d.fault
+}
+
 func (d *document) reset(src []byte) {
 	*d = document{src: src, nodes: d.nodes[:0], scratch: d.scratch[:0], keys: d.keys[:0]}
 }

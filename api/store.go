@@ -62,6 +62,9 @@ type Store interface {
 type View interface {
 	Meter(mode ledger.Mode, ref string) (ledger.Meter, bool) // by id or event name
 	MeterNumber(number uint32) (ledger.Meter, bool)
+	// Number gives reports the numbers of their meters and customers, where those
+	// have one that is applied on this node.
+	Number(reports []ledger.Report)
 	Meters(f ledger.MeterFilter, p ledger.Page) ([]ledger.Meter, int, error) // items, exact total
 	Currency(mode ledger.Mode, id string) (ledger.Currency, bool)
 	CurrencyNumber(number uint32) (ledger.Currency, bool)

@@ -1,12 +1,13 @@
 package bench
 
 import (
-	"fmt"
 	"net/url"
 	"time"
 
 	"github.com/goccy/go-json"
 	"github.com/valyala/fasthttp"
+
+	"drawdown/bench/load"
 )
 
 // callTimeout is how long one call may take.
@@ -28,12 +29,7 @@ func NewClient(base string) *Client {
 }
 
 // StatusError is an answer other than 2xx.
-type StatusError struct {
-	Status int
-	Body   string
-}
-
-func (e *StatusError) Error() string { return fmt.Sprintf("status %d: %s", e.Status, e.Body) }
+type StatusError = load.StatusError
 
 // Call sends a request with a JSON body (nil for none) and decodes the answer
 // into result (nil to ignore it). An answer other than 2xx is a *StatusError.
@@ -50,6 +46,26 @@ func (c *Client) Call(method, path string, body, result any) error {
 
 // Send is Call with a body that is JSON already.
 func (c *Client) Send(method, path string, body []byte, result any) error {
+	return c.do(method, path, body, func(answer []byte) error {
+		if result == nil {
+			return nil
+		}
+		return json.Unmarshal(answer, result)
+	})
+}
+
+// text is the answer to a GET, as it is.
+func (c *Client) text(path string) (text string, err error) {
+	err = c.do("GET", path, nil, func(answer []byte) error {
+		text = string(answer)
+		return nil
+	})
+	return text, err
+}
+
+// do sends a request and hands over the body of an answer of 2xx; take must not
+// keep it.
+func (c *Client) do(method, path string, body []byte, take func(answer []byte) error) error {
 	request, response := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(request)
 	defer fasthttp.ReleaseResponse(response)
@@ -63,12 +79,9 @@ func (c *Client) Send(method, path string, body []byte, result any) error {
 		return err
 	}
 	if status := response.StatusCode(); status/100 != 2 {
-		return &StatusError{status, string(response.Body())}
+		return &StatusError{Status: status, Body: string(response.Body())}
 	}
-	if result == nil {
-		return nil
-	}
-	return json.Unmarshal(response.Body(), result)
+	return take(response.Body())
 }
 
 // Forget drops idle connections: after a restart they lead nowhere.
@@ -141,10 +154,25 @@ type CheckAnswer struct {
 	OK         bool     `json:"ok"`
 	Index      uint64   `json:"index"`
 	Violations []string `json:"violations"`
+	Customers  int      `json:"customers"`
+	Totals     []struct {
+		Currency string `json:"currency_id"`
+		Consumed string `json:"consumed"`
+		Pending  string `json:"pending"`
+	} `json:"totals"`
 }
 
 // Check has the node walk all of its state.
 func (c *Client) Check() (a CheckAnswer, err error) {
 	err = c.Send("POST", "/cluster/check", nil, &a)
 	return a, err
+}
+
+// Snapshot has the node take a snapshot; it answers at which index of the log.
+func (c *Client) Snapshot() (index uint64, err error) {
+	var answer struct {
+		Index uint64 `json:"index"`
+	}
+	err = c.Send("POST", "/cluster/snapshot", nil, &answer)
+	return answer.Index, err
 }

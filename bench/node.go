@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// readyTimeout is how long a node may take to serve after its start.
-const readyTimeout = 60 * time.Second
+// readyTimeout is how long a node may take to serve after its start: it may have
+// tens of millions of events to carry out again.
+const readyTimeout = 5 * time.Minute
 
 // Node is a Drawdown process on loopback. Start it, kill it, start it again on the
 // same data.

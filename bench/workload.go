@@ -1,8 +1,9 @@
 package bench
 
 import (
-	"encoding/binary"
 	"math/rand/v2"
+
+	"drawdown/bench/load"
 )
 
 // Workload is a fixed sequence of events: event i is the same whenever it is
@@ -15,7 +16,7 @@ type Workload struct {
 }
 
 // Customer is the id of a customer of the workload.
-func (w *Workload) Customer(i int) string { return customerName(i) }
+func (w *Workload) Customer(i int) string { return load.CustomerName(uint32(i)) }
 
 // CustomerOf is which customer event i belongs to.
 func (w *Workload) CustomerOf(i int) int {
@@ -29,10 +30,7 @@ func (w *Workload) random(i int, purpose uint64) uint64 {
 
 // identifier is event i's UUID.
 func (w *Workload) identifier(dst []byte, i int) []byte {
-	var raw [16]byte
-	binary.BigEndian.PutUint64(raw[:], w.random(i, 2))
-	binary.BigEndian.PutUint64(raw[8:], w.random(i, 3))
-	return appendUUID(dst, &raw)
+	return load.AppendUUID(dst, w.random(i, 2), w.random(i, 3))
 }
 
 // Body is the JSON array of the batch with the number: events n*Batch and on. Each

@@ -142,7 +142,10 @@ func (e *Engine) Apply(index uint64, entry []byte) ([]ledger.Result, error) {
 	if e.closed {
 		return nil, ErrClosed
 	}
-	if err := e.machine.Load(index, entry); err != nil {
+	if err := e.machine.Decode(index, entry); err != nil {
+		return nil, err
+	}
+	if err := e.lookUp(); err != nil {
 		return nil, err
 	}
 	if err := e.resolve(); err != nil {
@@ -155,6 +158,29 @@ func (e *Engine) Apply(index uint64, entry []byte) ([]ledger.Result, error) {
 	}
 	e.applied.set(e.machine.Head)
 	return results, nil
+}
+
+// lookUpShare is how many reports are worth waking another goroutine for.
+const lookUpShare = 512
+
+// lookUp has the shards find identifiers and customers, each for a part of the
+// entry's reports.
+func (e *Engine) lookUp() (err error) {
+	reports := e.machine.Reports()
+	parts := min(len(e.shards), max(1, reports/lookUpShare))
+	if parts == 1 {
+		return e.machine.LookUp(0, reports)
+	}
+	e.barrier.Add(parts)
+	for i, s := range e.shards[:parts] {
+		s.from, s.to = i*reports/parts, (i+1)*reports/parts
+		s.mail <- message{task: (*shard).lookUp}
+	}
+	e.barrier.Wait()
+	for _, s := range e.shards[:parts] {
+		err = errors.Join(err, s.err)
+	}
+	return err
 }
 
 // resolve holds the directory's lock only for what changes the directory. Above
@@ -180,7 +206,7 @@ func (e *Engine) fanOut() (digest uint64) {
 	for _, s := range e.shards {
 		if len(s.ops) > 0 {
 			e.barrier.Add(1)
-			s.mail <- message{apply: true}
+			s.mail <- message{task: (*shard).apply}
 		}
 	}
 	e.barrier.Wait()

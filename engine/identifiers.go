@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"sync"
 
 	"github.com/dchest/siphash"
 
@@ -11,7 +12,12 @@ import (
 
 // identifiers is the ledger's view of the identifier index.
 type identifiers struct {
-	index  *index.Index
+	index   *index.Index
+	lookups sync.Pool // of *lookup
+}
+
+// lookup is the memory of one call of FirstUses.
+type lookup struct {
 	keys   []index.Fingerprint
 	places []index.Place
 	found  []bool
@@ -33,20 +39,25 @@ func (ids *identifiers) Fingerprint(key *[16]byte, mode ledger.Mode, identifier 
 	return f
 }
 
-// FirstUses looks all identifiers of an entry up at once.
+// FirstUses looks many identifiers up at once.
 func (ids *identifiers) FirstUses(fingerprints []ledger.Fingerprint, uses []ledger.Use) error {
-	ids.keys, ids.places, ids.found = ids.keys[:0], ids.places[:0], ids.found[:0]
-	for _, f := range fingerprints {
-		ids.keys = append(ids.keys, index.Fingerprint(f))
-		ids.places = append(ids.places, index.Place{})
-		ids.found = append(ids.found, false)
+	l, ok := ids.lookups.Get().(*lookup)
+	if !ok {
+		l = new(lookup)
 	}
-	if err := ids.index.Lookup(ids.keys, ids.places, ids.found); err != nil {
+	defer ids.lookups.Put(l)
+	l.keys, l.places, l.found = l.keys[:0], l.places[:0], l.found[:0]
+	for _, f := range fingerprints {
+		l.keys = append(l.keys, index.Fingerprint(f))
+		l.places = append(l.places, index.Place{})
+		l.found = append(l.found, false)
+	}
+	if err := ids.index.Lookup(l.keys, l.places, l.found); err != nil {
 		return err
 	}
-	for i, found := range ids.found {
+	for i, found := range l.found {
 		if found {
-			uses[i] = ledger.Use(ids.places[i])
+			uses[i] = ledger.Use(l.places[i])
 		}
 	}
 	return nil

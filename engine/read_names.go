@@ -11,6 +11,14 @@ func (e *Engine) Meter(mode ledger.Mode, ref string) (ledger.Meter, bool) {
 	return e.dir.Meter(mode, ref)
 }
 
+// Number gives reports the numbers of their meters and customers, where they have
+// any, so that the log need not carry the names.
+func (e *Engine) Number(reports []ledger.Report) {
+	e.names.RLock()
+	defer e.names.RUnlock()
+	e.dir.Number(reports)
+}
+
 // MeterNumber is the meter with the number.
 func (e *Engine) MeterNumber(number uint32) (ledger.Meter, bool) {
 	e.names.RLock()

@@ -25,17 +25,19 @@ type shard struct {
 
 	// The shard's share of the entry at hand: written by Apply before it sends the
 	// message, read by it after the barrier.
+	from, to   int   // reports to look up
+	err        error // of looking them up
 	ops        []int
 	out        ledger.Output
 	warmer     ledger.Warmer
 	remembered int // records of out that are in the index
 }
 
-// message asks the shard to carry out its share of an entry, or to run a read.
+// message asks the shard for its share of the work on an entry, or to run a read.
 type message struct {
-	apply bool
-	read  func(*ledger.Book)
-	done  chan<- struct{}
+	task func(*shard)
+	read func(*ledger.Book)
+	done chan<- struct{}
 }
 
 func startShard(book *ledger.Book, e *Engine) *shard {
@@ -51,8 +53,9 @@ func (s *shard) run() {
 	for {
 		select {
 		case m := <-s.mail:
-			if m.apply {
-				s.apply()
+			if m.task != nil {
+				m.task(s)
+				s.engine.barrier.Done()
 			} else {
 				s.read(m)
 			}
@@ -62,8 +65,11 @@ func (s *shard) run() {
 	}
 }
 
+// lookUp finds identifiers and customers of the entry. They need not be the shard's
+// own: nothing is written but the machine's notes of this entry.
+func (s *shard) lookUp() { s.err = s.engine.machine.LookUp(s.from, s.to) }
+
 func (s *shard) apply() {
-	defer s.engine.barrier.Done()
 	machine, dir := s.engine.machine, s.engine.dir
 	ops := machine.Ops()
 	for rest := s.ops; len(rest) > 0; {

@@ -44,6 +44,7 @@ func (b *batcher) run() {
 		case <-b.store.queue.wake:
 		case <-b.landed:
 			b.flying--
+		case <-b.store.fsm.begun: // sendable may be true now
 		case <-b.store.down:
 			return
 		}
@@ -79,13 +80,19 @@ func (b *batcher) fill() {
 	}
 }
 
-// sendable says whether the open entry may go: one at a time is faster than more,
-// except that a batch which was split need not wait for itself.
+// sendable says whether the open entry may go. One at a time at the disk is faster
+// than more, but while one is being carried out the disk is free for the next; and a
+// batch which was split need not wait for itself.
 func (b *batcher) sendable() bool {
-	if b.open.commands == 0 {
+	switch {
+	case b.open.commands == 0:
 		return false
+	case b.flying == 0:
+		return true
+	case b.flying == 1 && b.store.fsm.busy.Load():
+		return true
 	}
-	return b.flying == 0 || b.open.continues && b.flying < splitWindow
+	return b.open.continues && b.flying < splitWindow
 }
 
 // nextStamp is later than every stamp before it, whatever the clock does.

@@ -25,6 +25,11 @@ type fsm struct {
 	// end. raft's own AppliedIndex is that of what has been queued, not carried out.
 	passed mark
 
+	// busy says that an entry is being carried out. The batcher is poked when one
+	// begins: what it has in flight is committed then.
+	busy  atomic.Bool
+	begun chan struct{} // holds one token after a begin
+
 	stopped bool
 	chains  chains // state hashes after the newest entries
 
@@ -60,7 +65,9 @@ func (f *fsm) apply(l *raft.Log) any {
 		return f.stop(fmt.Errorf("entry %d came after entry %d", l.Index, head))
 	}
 	start := time.Now()
+	f.begin()
 	results, err := f.machine.Apply(l.Index, l.Data)
+	f.busy.Store(false)
 	if err != nil {
 		return f.stop(fmt.Errorf("entry %d of the log cannot be carried out: %w; "+
 			"the program may be older than the one that wrote it, or the disk damaged", l.Index, err))
@@ -74,6 +81,14 @@ func (f *fsm) apply(l *raft.Log) any {
 	f.entries.Add(1)
 	f.bytes.Add(int64(len(l.Data)))
 	return results
+}
+
+func (f *fsm) begin() {
+	f.busy.Store(true)
+	select {
+	case f.begun <- struct{}{}:
+	default:
+	}
 }
 
 func (f *fsm) stop(err error) error {

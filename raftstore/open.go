@@ -73,6 +73,9 @@ func (s *Store) open(b *backend) (err error) {
 	defer func() {
 		if err != nil {
 			s.cancel()
+			if t, ok := s.net.(*relayTransport); ok && s.raft == nil {
+				err = errors.Join(err, t.Close())
+			}
 			err = errors.Join(err, s.closeFiles())
 		}
 	}()

@@ -22,7 +22,8 @@ type Options struct {
 
 	// A snapshot is taken when SnapshotInterval has passed since the last one and
 	// SnapshotThreshold entries have come since, or as soon as SnapshotBytes of
-	// entries have. TrailingLogs entries stay in the log for followers that are a
+	// entries have, or twice the newest snapshot's state if that is more: writing the
+	// state then never costs more than writing the log. TrailingLogs entries stay in the log for followers that are a
 	// little behind.
 	SnapshotInterval  time.Duration
 	SnapshotThreshold uint64
@@ -140,7 +141,7 @@ func (o Options) withDefaults() Options {
 	}
 	setDefault(&o.SnapshotInterval, 2*time.Minute)
 	setDefault(&o.SnapshotThreshold, 8192)
-	setDefault(&o.SnapshotBytes, 256<<20)
+	setDefault(&o.SnapshotBytes, 512<<20)
 	setDefault(&o.TrailingLogs, 256)
 	setDefault(&o.TrailingBytes, 256<<20)
 	setDefault(&o.QueueCommands, 256<<10)

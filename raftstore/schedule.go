@@ -32,7 +32,7 @@ func (s *Store) scheduleSnapshots() {
 }
 
 func (s *Store) snapshotDue(since time.Duration) bool {
-	if s.fsm.bytes.Load() >= s.o.SnapshotBytes {
+	if s.fsm.bytes.Load() >= max(s.o.SnapshotBytes, 2*s.snapshots.newestBytes()) {
 		return true
 	}
 	return since >= s.o.SnapshotInterval && s.fsm.entries.Load() >= s.o.SnapshotThreshold

@@ -77,7 +77,7 @@ func newStore(o Options) *Store {
 
 // startRaft starts raft and everything that goes on by itself.
 func (s *Store) startRaft() (err error) {
-	s.fsm = &fsm{store: s, machine: s.machine}
+	s.fsm = &fsm{store: s, machine: s.machine, begun: make(chan struct{}, 1)}
 	if newest := s.snapshots.newest(); newest != nil {
 		s.fsm.passed.raise(newest.Index)
 	}

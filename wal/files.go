@@ -16,11 +16,14 @@ const (
 	stableName    = "stable"
 	segmentSuffix = ".seg"
 	temporary     = ".tmp"
-	// preparedName is a segment that is being filled with zeros, spareName one that waits to be used again. Neither
-	// survives a restart.
+	// preparedName is a segment that is being filled with zeros, sparePrefix begins the name of one that waits to be
+	// used again. Neither survives a restart.
 	preparedName = "prepared" + temporary
-	spareName    = "spare" + temporary
+	sparePrefix  = "spare-"
 )
+
+// spareName names the n-th segment that waits to be used again.
+func spareName(n int) string { return fmt.Sprintf("%s%d%s", sparePrefix, n, temporary) }
 
 func segmentName(seq uint64) string { return fmt.Sprintf("%016x%s", seq, segmentSuffix) }
 
@@ -35,10 +38,10 @@ func parseSegmentName(name string) (seq uint64, ok bool) {
 // isTemporary reports whether name is a file that an interrupted step left behind.
 func isTemporary(name string) bool {
 	switch name {
-	case preparedName, spareName, manifestName + temporary, stableName + temporary:
+	case preparedName, manifestName + temporary, stableName + temporary:
 		return true
 	}
-	return false
+	return strings.HasPrefix(name, sparePrefix) && strings.HasSuffix(name, temporary)
 }
 
 // syncDir makes the creations, renames and removals in a directory durable.

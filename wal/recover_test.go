@@ -200,7 +200,7 @@ func TestRecoveryCases(t *testing.T) {
 			d[segmentName(1)] = first
 		}, newModel()},
 		{CaseLeftover, "temporary files", func(d disk) {
-			d[preparedName], d[spareName], d[manifestName+temporary] = []byte("x"), nil, []byte("y")
+			d[preparedName], d[spareName(0)], d[manifestName+temporary] = []byte("x"), nil, []byte("y")
 		}, whole},
 		{CaseLeftover, "prepared segment not in the manifest", func(d disk) {
 			d[next] = encodeSegmentHeader(s.id, 6)

@@ -58,16 +58,20 @@ const (
 	growthFactor      = 8
 	// aheadShare: the next segment is prepared once this share of the active one is in use. A small log never needs it.
 	aheadShare = 16
+	// sparesMax is how many dropped files are kept to be used again: about as many as one snapshot frees. Filling a
+	// file with zeros costs as much processor time and disk as writing the log into it.
+	sparesMax = 8
 )
 
 var errStopped = errors.New("wal: closing")
 
+var zeros [zeroBytes]byte
+
 // writeZeros writes real zeros. A file that is only allocated changes its metadata with each write, and each sync pays
 // for that.
 func writeZeros(f vfs.File, from, to int64) error {
-	zeros := make([]byte, min(zeroBytes, to-from))
 	for from < to {
-		n := min(int64(len(zeros)), to-from)
+		n := min(zeroBytes, to-from)
 		if _, err := f.WriteAt(zeros[:n], from); err != nil {
 			return err
 		}
@@ -81,7 +85,7 @@ type housekeeper struct {
 	log      *Log
 	manifest manifest
 	newest   int64         // capacity of the newest segment, bytes
-	spare    bool          // a file named spareName waits to be used again
+	spares   int           // files named spareName(0) and on wait to be used again
 	wanted   atomic.Bool   // the next segment is asked for
 	ready    chan *segment // the next segment; holds one
 	bell     chan struct{}
@@ -178,22 +182,25 @@ func (k *housekeeper) unlink() []*segment {
 	return dropped
 }
 
-// discard keeps one file of the right size to be used again and removes the others.
+// discard keeps some files of the right size to be used again and removes the others.
 func (k *housekeeper) discard(s *segment) error {
 	fs, path := k.log.fs, k.log.fs.PathJoin(k.log.dir, segmentName(s.seq))
-	if k.spare || s.size.Load() != k.log.o.SegmentBytes {
+	if k.spares == sparesMax || s.size.Load() != k.log.o.SegmentBytes {
 		return fs.Remove(path)
 	}
-	k.spare = true
-	return fs.Rename(path, fs.PathJoin(k.log.dir, spareName))
+	if err := fs.Rename(path, fs.PathJoin(k.log.dir, spareName(k.spares))); err != nil {
+		return err
+	}
+	k.spares++
+	return nil
 }
 
 // prepare makes the segment with this number: filled, with its header, under its name, in the manifest, all durable. From
 // then on it must exist.
 func (k *housekeeper) prepare(seq uint64, size int64) (*segment, error) {
 	name := preparedName
-	if k.spare {
-		name, size = spareName, k.log.o.SegmentBytes
+	if k.spares > 0 {
+		name, size = spareName(k.spares-1), k.log.o.SegmentBytes
 	}
 	path := k.log.fs.PathJoin(k.log.dir, name)
 	s := newSegment(seq, segmentSeed(k.log.id, seq), size)
@@ -209,7 +216,8 @@ func (k *housekeeper) prepare(seq uint64, size int64) (*segment, error) {
 
 func (k *housekeeper) furnish(s *segment, path string) error {
 	fs, dir := k.log.fs, k.log.dir
-	if !k.spare {
+	used := k.spares > 0
+	if !used {
 		if err := k.fill(s.file, s.size.Load()); err != nil {
 			return err
 		}
@@ -220,7 +228,9 @@ func (k *housekeeper) furnish(s *segment, path string) error {
 	if err := s.file.Sync(); err != nil {
 		return err
 	}
-	k.spare = false
+	if used {
+		k.spares--
+	}
 	if err := fs.Rename(path, fs.PathJoin(dir, segmentName(s.seq))); err != nil {
 		return err
 	}

@@ -273,7 +273,7 @@ func (l *Log) SetFloor(index uint64) {
 
 // Stats is a picture of the log.
 type Stats struct {
-	Segments    int           // files in use; one more may be prepared and one spare
+	Segments    int           // files in use; one more may be prepared, and some wait to be used again
 	DiskBytes   int64         // size of the segments in use
 	First, Last uint64        // indexes, 0 if the log is empty
 	CachedBytes int64         // of entries in memory

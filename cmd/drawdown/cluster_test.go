@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -82,6 +83,8 @@ func freePorts(t *testing.T, n int) int {
 	return 0
 }
 
+var leads = regexp.MustCompile(`(?m)^n\d +leader `)
+
 // TestThreeNodesInOneTerminal: `cluster local` runs them, `cluster status` shows
 // them, `cluster transfer` moves the leadership, and SIGTERM stops all cleanly.
 func TestThreeNodesInOneTerminal(t *testing.T) {
@@ -98,7 +101,7 @@ func TestThreeNodesInOneTerminal(t *testing.T) {
 	deadline := time.Now().Add(20 * time.Second)
 	for {
 		s := status()
-		if strings.Count(s, " follower ") == 2 && strings.Count(s, " leader ") >= 1 && strings.Contains(s, "state hashes agree") {
+		if strings.Count(s, " follower ") == 2 && len(leads.FindAllString(s, -1)) == 1 && strings.Contains(s, "state hashes agree") {
 			break
 		}
 		if time.Now().After(deadline) {

@@ -30,7 +30,7 @@ type cli struct {
 
 	Serve   serveCommand   `cmd:"" help:"Run a node until SIGTERM or SIGINT."`
 	Cluster clusterCommand `cmd:"" help:"Look at a cluster and change it."`
-	Bench   benchCommand   `cmd:"" help:"Put load on a node and measure it. Prints throughput and p99."`
+	Bench   benchCommands  `cmd:"" help:"Put load on a node and measure it; compare; measure growth."`
 	Demo    demoCommand    `cmd:"" help:"Show on a throw-away node: the four steps, a million events, a kill in the middle, the sums."`
 }
 
@@ -77,7 +77,7 @@ func newParser(c *cli, ctx context.Context) (*kong.Kong, error) {
 		kong.DefaultEnvars("DRAWDOWN"),
 		kong.PostBuild(noVersionFromEnvironment),
 		kong.Configuration(loadConfig),
-		kong.Vars{"version": version},
+		kong.Vars{"version": version, "growth_runs": growthRuns()},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -199,5 +200,24 @@ func TestHelp(t *testing.T) {
 	}
 	if output, code := runProgram(t, nil, "sevre"); code == 0 || !strings.Contains(output, "sevre") {
 		t.Errorf("a wrong command: exit code %d:\n%s", code, output)
+	}
+}
+
+// TestUnsafeWarns: a node without syncs says so at every start, and no other does;
+// the flag is in no help.
+func TestUnsafeWarns(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	for _, unsafe := range []bool{true, true, false} {
+		addr := freeAddress(t)
+		p := serve(t, addr, nil, "--data", dir, "--http", addr, fmt.Sprintf("--unsafe-no-sync=%v", unsafe))
+		p.stop(t)
+		if warned := strings.Contains(p.log.String(), "UNSAFE"); warned != unsafe {
+			t.Errorf("unsafe %v, warned %v:\n%s", unsafe, warned, p.log.String())
+		}
+	}
+	for _, command := range [][]string{{"serve", "--help"}, {"bench", "compare", "--help"}} {
+		if output, code := runProgram(t, nil, command...); code != 0 || strings.Contains(output, "unsafe") {
+			t.Errorf("%v: exit code %d\n%s", command, code, output)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"regexp"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,10 @@ const stopTimeout = 20 * time.Second
 // another node's snapshot.
 const anewTimeout = 2 * time.Second
 
+// gcTime are the runtime's figures of what garbage collection costs, which are not
+// shown by default.
+var gcTime = regexp.MustCompile(`^/cpu/classes/(gc/total|total):cpu-seconds$`)
+
 // serveCommand runs a node.
 type serveCommand struct {
 	Data string `help:"Directory of the node's data; made if it does not exist." default:"./data" type:"path"`
@@ -40,7 +45,8 @@ type serveCommand struct {
 
 	DiskReserve uint64 `help:"Free disk space in MiB below which writes are refused, beside twice the newest snapshot." default:"512"`
 
-	Pprof string `help:"Address, on loopback, on which Go's profiler answers under /debug/pprof/." placeholder:"HOST:PORT"`
+	Pprof  string `help:"Address, on loopback, on which Go's profiler answers under /debug/pprof/." placeholder:"HOST:PORT"`
+	NoSync bool   `name:"unsafe-no-sync" hidden:"" help:"Never sync the log. For measuring what syncs cost; what is acknowledged can be lost."`
 
 	LogLevel  slog.Level `help:"debug, info, warn or error." default:"info"`
 	LogFormat string     `help:"text or json." enum:"text,json" default:"text"`
@@ -77,6 +83,10 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	}
 	log := c.logger()
 	slog.SetDefault(log)
+	if c.NoSync {
+		log.Warn("UNSAFE: --unsafe-no-sync is set. The log is never synced: a crash of the machine loses events that were " +
+			"acknowledged. For measurements only.")
+	}
 	// The address is taken first: a wrong one is found before the data is touched.
 	listener, err := net.Listen("tcp", c.HTTP)
 	if err != nil {
@@ -95,7 +105,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		defer profiles.Close()
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: gcTime})), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	cluster, err := c.options(listener.Addr().String(), ctx.Done())
 	if err != nil {
@@ -104,7 +114,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	fatal := make(chan error, 1)
 	store, err := raftstore.Open(raftstore.Options{
 		Dir: c.Data, Shards: c.Shards, Logger: log, SnapshotInterval: c.SnapshotInterval,
-		SnapshotThreshold: c.SnapshotEntries, DiskReserve: c.DiskReserve << 20, Observer: newObserver(registry),
+		SnapshotThreshold: c.SnapshotEntries, DiskReserve: c.DiskReserve << 20, Observer: newObserver(registry), NoSync: c.NoSync,
 		OnFatal: func(err error) { fatal <- err }, NodeID: c.NodeID, Cluster: cluster, ClockBound: c.MaxClockAhead,
 		Version: version, TrailingBytes: max(1, c.LogRetention<<20),
 	})

@@ -24,6 +24,11 @@ func (v view) MeterNumber(number uint32) (ledger.Meter, bool) {
 	return v.store.Acquire().MeterNumber(number)
 }
 
+func (v view) Number(reports []ledger.Report) {
+	defer v.store.Release()
+	v.store.Acquire().Number(reports)
+}
+
 func (v view) Meters(f ledger.MeterFilter, p ledger.Page) ([]ledger.Meter, int, error) {
 	defer v.store.Release()
 	return v.store.Acquire().Meters(f, p)

@@ -2,6 +2,7 @@ package index
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 )
 
@@ -38,7 +39,7 @@ func (w *runWriter) build(m *memRun) (*diskRun, []string, error) {
 
 // gatherAhead is how many rows ahead of the one being written are loaded: the rows of one account lie all over
 // the arena, and so many cache misses can be under way at once.
-const gatherAhead = 16
+const gatherAhead = 64
 
 // buildHistory sorts the rows by account, by counting, and writes them.
 func (w *runWriter) buildHistory(m *memRun) error {
@@ -86,9 +87,13 @@ func (m *memRun) rowsByAccount() []uint32 {
 
 // touchRows loads the data of the gatherAhead rows from order[from] on.
 func (m *memRun) touchRows(order []uint32, from int) (sink byte) {
-	for _, n := range order[min(from, len(order)):min(from+gatherAhead, len(order))] {
+	order = order[min(from, len(order)):min(from+gatherAhead, len(order))]
+	for _, n := range order {
+		sink ^= byte(m.row(n).length)
+	}
+	for _, n := range order {
 		if data := m.rowData(m.row(n)); len(data) > 0 {
-			sink ^= data[0]
+			sink ^= data[0] ^ data[len(data)-1]
 		}
 	}
 	return sink
@@ -168,6 +173,9 @@ func sortIdentifiers(ids []identifier) []identifier {
 		next[b]++
 	}
 	for i := range 1 << top {
+		if i%yieldEvery == 0 {
+			runtime.Gosched()
+		}
 		if piece := sorted[ends[i]:ends[i+1]]; len(piece) > 1 {
 			sortByDigest(piece)
 		}

@@ -4,13 +4,14 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 )
 
 const (
 	// filterBits is the filter's size per key. With eight bits set per key inside one block of 256 bits it
-	// lets about one absent key in a thousand through. Each that is let through costs a search in the store, and a
+	// lets about one absent key in three thousand through. Each that is let through costs a search in the store, and a
 	// new identifier asks every run: four bits less would cost more time than they save memory.
-	filterBits  = 16
+	filterBits  = 20
 	filterBlock = 8 // words of 32 bits: half a cache line, so that a probe costs one memory access
 	// filterPart is the most bytes of a filter that one row carries.
 	filterPart = 64 << 10
@@ -62,6 +63,7 @@ func (f *filter) has(hash uint64) bool {
 func (f *filter) bytes() int { return len(f.blocks) * filterBlock * 4 }
 
 func (f *filter) appendTo(dst []byte) []byte {
+	dst = slices.Grow(dst, f.bytes())
 	for i := range f.blocks {
 		for _, word := range f.blocks[i] {
 			dst = binary.LittleEndian.AppendUint32(dst, word)

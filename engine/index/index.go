@@ -88,7 +88,8 @@ func (o Options) withDefaults() Options {
 // ErrClosed is returned by every call after Close.
 var ErrClosed = errors.New("index: closed")
 
-// Index is the store of identifiers and history. Apply, Lookup and Seal are the applying goroutine's; all other
+// Index is the store of identifiers and history. Apply and Seal are the applying goroutine's, and nobody may Lookup
+// beside Apply; all other
 // methods may be called by any number of goroutines at any time.
 type Index struct {
 	dir     string
@@ -131,7 +132,7 @@ type waiter struct {
 }
 
 // Open opens the store in dir, creating it if it is missing. What a crash left behind half done is removed. It
-// reads every run's filters into memory: about 2 bytes per identifier stored.
+// reads every run's filters into memory: about 2.5 bytes per identifier stored.
 func Open(dir string, o Options) (*Index, error) {
 	x := &Index{dir: dir, options: o.withDefaults()}
 	x.changed.L = &x.mu

@@ -18,7 +18,8 @@ var gatherSink atomic.Uint32
 
 // Lookup finds where each fingerprint was first used: found[i] tells whether fps[i] was ever added, places[i]
 // where. Of several places the lowest Seq is given, whatever run it stands in (I2, I11). The three slices have
-// the same length, without bound. It is for the applying goroutine, between calls of Apply.
+// the same length, without bound. It may be called by several
+// goroutines at once, but not beside Apply.
 //
 // A fingerprint that no run's filter knows costs no I/O. An error is damage or an I/O error; nothing in places
 // and found is to be used then.

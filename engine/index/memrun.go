@@ -13,8 +13,11 @@ const (
 	// markEvery is how many records of one account lie between two marks. A search walks the marks, then at
 	// most this many back links.
 	markEvery = 64
-	// applyAhead is how many table slots are loaded before they are needed, so that the waits overlap.
-	applyAhead = 32
+	// applyAhead is how many table slots are loaded before they are needed, so that the waits overlap. The loops
+	// that load do little else: the fewer instructions between two loads, the more are under way at once.
+	applyAhead = 64
+	// applyApart is how many identifiers are worth a goroutine of their own beside the records.
+	applyApart = 512
 	// spanRows is how many rows a span collects before a new one may begin.
 	spanRows = 1024
 )
@@ -104,23 +107,26 @@ func (m *memRun) record(n uint32) Record {
 // apply adds one batch. An error means that the caller broke the order of sequences and leaves the run unusable.
 func (m *memRun) apply(b *Batch) error {
 	b.sort()
-	sink := uint64(0)
-	for i := range b.identifiers {
-		if i%applyAhead == 0 {
-			for _, id := range b.identifiers[i:min(i+applyAhead, len(b.identifiers))] {
-				sink ^= m.identifiers.touch(id.hash())
-			}
-		}
-		m.identifiers.add(b.identifiers[i])
+	var identifiers sync.WaitGroup
+	if len(b.identifiers) < applyApart {
+		m.identifiers.addAll(b.identifiers)
+	} else {
+		identifiers.Go(func() { m.identifiers.addAll(b.identifiers) })
 	}
+	err := m.applyRecords(b)
+	identifiers.Wait()
+	m.account(b)
+	return err
+}
+
+// applyRecords adds a batch's records and notes.
+func (m *memRun) applyRecords(b *Batch) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	first := m.count
+	sink, first := uint64(0), m.count
 	for i := range b.records {
 		if i%applyAhead == 0 {
-			for _, r := range b.records[i:min(i+applyAhead, len(b.records))] {
-				sink ^= m.accounts.touch(r.Account)
-			}
+			sink ^= m.accounts.touch(b.records[i:min(i+applyAhead, len(b.records))])
 		}
 		r := &b.records[i]
 		if err := m.addRecord(r.Place, r.time, r.data); err != nil {
@@ -131,20 +137,17 @@ func (m *memRun) apply(b *Batch) error {
 		m.addSpan(first, b.records[0].Seq, b.records[n-1].Seq)
 	}
 	gatherSink.Store(uint32(sink))
-	noteBytes := 0
 	for _, n := range b.notes {
 		m.notes[n.Place] = slices.Clone(b.data[n.start:n.end])
-		noteBytes += n.end - n.start + 64
 	}
 	m.last = b.Index
 	m.batches++
-	m.account(b, noteBytes)
 	return nil
 }
 
 // account brings the counters up to date that other goroutines look at.
-func (m *memRun) account(b *Batch, noteBytes int) {
-	used := noteBytes + len(b.identifiers)*48 + len(b.records)*40
+func (m *memRun) account(b *Batch) {
+	used := len(b.data) + len(b.notes)*64 + len(b.identifiers)*48 + len(b.records)*40
 	for i := range b.records {
 		used += len(b.records[i].data)
 	}

@@ -38,15 +38,26 @@ func (t *memAccounts) find(account uint32) (slot uint32, ok bool) {
 	}
 }
 
-// touch loads what find will look at. The result must be used, or the compiler drops the loads.
-func (t *memAccounts) touch(account uint32) uint64 {
+// touch loads what find will look at for the accounts of up to applyAhead records. The result must be used, or
+// the compiler drops the loads.
+func (t *memAccounts) touch(records []batchRecord) (seen uint64) {
 	if len(t.slots) == 0 {
 		return 0
 	}
-	if n := t.slots[accountHash(account)&uint64(len(t.slots)-1)]; n != 0 {
-		return t.entries[n-1].lastSeq
+	var at [applyAhead]uint32
+	mask := uint64(len(t.slots) - 1)
+	for i := range records {
+		at[i] = uint32(accountHash(records[i].Account) & mask)
 	}
-	return 0
+	for i, slot := range at[:len(records)] {
+		at[i] = t.slots[slot]
+	}
+	for _, n := range at[:len(records)] {
+		if n != 0 {
+			seen ^= t.entries[n-1].lastSeq
+		}
+	}
+	return seen
 }
 
 // slot returns the account's entry number, which it gives it if need be.
@@ -96,8 +107,24 @@ func (t *memIdentifiers) reset() {
 	clear(t.slots)
 }
 
+// addAll adds identifiers, whose slots it loads ahead.
+func (t *memIdentifiers) addAll(ids []identifier) {
+	sink := uint64(0)
+	for len(ids) > 0 {
+		n := min(len(ids), applyAhead)
+		for i := range ids[:n] {
+			sink ^= t.touch(ids[i].hash())
+		}
+		for i := range ids[:n] {
+			t.add(&ids[i])
+		}
+		ids = ids[n:]
+	}
+	gatherSink.Store(uint32(sink))
+}
+
 // add stores id, or lowers the place of one that is there. (I2: the lowest sequence is the first use.)
-func (t *memIdentifiers) add(id identifier) {
+func (t *memIdentifiers) add(id *identifier) {
 	if 3*(len(t.entries)+1) > 2*len(t.slots) {
 		t.grow()
 	}
@@ -110,12 +137,12 @@ func (t *memIdentifiers) add(id identifier) {
 		}
 		if e := &t.entries[uint32(t.slots[i])-1]; e.digest == id.digest {
 			if earlier(id.place(), e.place()) {
-				*e = id
+				*e = *id
 			}
 			return
 		}
 	}
-	t.entries = append(t.entries, id)
+	t.entries = append(t.entries, *id)
 	t.slots[i] = tag | uint64(len(t.entries))
 }
 

@@ -2,6 +2,7 @@ package index
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/sstable"
@@ -18,6 +19,10 @@ type diskRun struct {
 	refs int // views that refer to the run; guarded by Index.mu
 }
 
+// yieldEvery is after how many rows the background lets others run. Go takes a processor from a goroutine only
+// every 10 ms, and an entry waits for one at each of its steps.
+const yieldEvery = 16
+
 // runWriter writes one run's rows into SSTs, section by section in the order of their numbers. Building from
 // memory and merging both go through it, so there is one place that knows how a run is laid out.
 type runWriter struct {
@@ -26,6 +31,7 @@ type runWriter struct {
 
 	table   *sstable.Writer
 	written int // bytes in the open table
+	sets    int
 	paths   []string
 
 	key, value []byte
@@ -50,6 +56,9 @@ func (w *runWriter) set() error {
 		if err := w.openTable(fmt.Sprintf("run-%d-%d.sst", w.run.id, len(w.paths))); err != nil {
 			return err
 		}
+	}
+	if w.sets++; w.sets%yieldEvery == 0 {
+		runtime.Gosched()
 	}
 	w.written += len(w.key) + len(w.value)
 	if err := w.table.Set(w.key, w.value); err != nil {

@@ -15,9 +15,9 @@ func decodeCommand(data []byte) (Command, error) {
 	if len(data) == 0 {
 		return nil, ErrCorrupt
 	}
-	if data[0] == kindReport {
+	if data[0] == kindReport || data[0] == kindReportByNumber {
 		var r report
-		err := r.decode(data[1:])
+		err := r.decode(data[0], data[1:])
 		return r.command(), err
 	}
 	c := map[byte]interface {
@@ -45,6 +45,7 @@ func (c *report) command() *Report {
 		Mode: c.mode, Channel: c.channel, Identifier: identifier, EventName: string(c.eventName),
 		Customer: string(c.customer), Value: c.value, Timestamp: c.timestamp, HasTimestamp: c.hasTimestamp,
 		Subscription: string(c.subscription), Metadata: c.metadata, SourceData: c.source,
+		MeterNumber: c.meter, CustomerNumber: c.account,
 	}
 }
 
@@ -88,22 +89,19 @@ func (t drawing) identifier() string {
 
 func (t drawing) command() Command {
 	mode := t.mode()
-	switch rapid.IntRange(int(kindInit), int(kindSettle)).Draw(t.T, "kind") {
+	switch rapid.IntRange(int(kindInit), int(kindReportByNumber)).Draw(t.T, "kind") {
 	case int(kindInit):
 		c := &Init{}
 		copy(c.Cluster[:], t.text("cluster"))
 		copy(c.HashKey[:], t.text("key"))
 		return c
-	case int(kindReport):
-		c := &Report{
-			Mode: mode, Channel: Channel(rapid.IntRange(0, 1).Draw(t.T, "channel")), Identifier: t.identifier(),
-			EventName: t.text("event"), Customer: t.text("customer"), Value: t.decimal("value"),
-			Subscription: t.text("subscription"), Metadata: t.json("metadata"), SourceData: t.json("source"),
-		}
-		if c.HasTimestamp = t.bool("timestamp?"); c.HasTimestamp {
-			c.Timestamp = rapid.Int64().Draw(t.T, "timestamp")
-		}
+	case int(kindReportByNumber):
+		c := t.report(mode)
+		c.EventName, c.Customer = "", "" // only the numbers are written
+		c.MeterNumber, c.CustomerNumber = max(1, t.number("meter")), max(1, t.number("customer"))
 		return c
+	case int(kindReport):
+		return t.report(mode)
 	case int(kindCreateMeter):
 		c := &CreateMeter{
 			Mode: mode, Name: t.text("name"), EventName: t.text("event"), Unit: t.text("unit"),
@@ -156,6 +154,18 @@ func (t drawing) command() Command {
 		return &SetSubscription{Mode: mode, Subscription: t.text("subscription"), Prices: t.texts("prices")}
 	}
 	return &Settle{Accounts: rapid.SliceOfN(rapid.Uint32(), 0, 5).Draw(t.T, "accounts")}
+}
+
+func (t drawing) report(mode Mode) *Report {
+	c := &Report{
+		Mode: mode, Channel: Channel(rapid.IntRange(0, 1).Draw(t.T, "channel")), Identifier: t.identifier(),
+		EventName: t.text("event"), Customer: t.text("customer"), Value: t.decimal("value"),
+		Subscription: t.text("subscription"), Metadata: t.json("metadata"), SourceData: t.json("source"),
+	}
+	if c.HasTimestamp = t.bool("timestamp?"); c.HasTimestamp {
+		c.Timestamp = rapid.Int64().Draw(t.T, "timestamp")
+	}
+	return c
 }
 
 func TestCommandRoundTrip(t *testing.T) {
@@ -213,7 +223,7 @@ func TestCommandsRefused(t *testing.T) {
 	}{
 		{"nothing", nil},
 		{"kind 0", []byte{0}},
-		{"an unknown kind", []byte{kindSettle + 1}},
+		{"an unknown kind", []byte{kindReportByNumber + 1}},
 		{"an unknown tag", []byte{kindVoidGrant, 2, 1, 5, 9, 1, 1}},
 		{"tags out of order", []byte{kindVoidGrant, 2, 1, 5, 1, 1, 1}},
 		{"a tag twice", []byte{kindVoidGrant, 2, 1, 5, 2, 1, 5}},
@@ -238,6 +248,10 @@ func TestCommandsRefused(t *testing.T) {
 		{"a report with the unknown flag", []byte{kindReport, reportUnknown, 1, 'e', 1, 'm', 1, 'c', 0, 5}},
 		{"a report with an empty subscription", []byte{kindReport, reportSubscription, 1, 'e', 1, 'm', 1, 'c', 0, 5, 0}},
 		{"a report with 19 decimals", []byte{kindReport, 0, 1, 'e', 1, 'm', 1, 'c', 19, 5}},
+		{"a report by number 0", []byte{kindReportByNumber, 0, 1, 'e', 0, 1, 0, 5}},
+		{"a report by customer 0", []byte{kindReportByNumber, 0, 1, 'e', 1, 0, 0, 5}},
+		{"a report by a number of 33 bits", []byte{kindReportByNumber, 0, 1, 'e', 1, 0x80, 0x80, 0x80, 0x80, 0x10, 0, 5}},
+		{"a report by number that is cut", []byte{kindReportByNumber, 0, 1, 'e', 1, 1, 0}},
 		{"a UUID in text", append(append([]byte{kindReport, 0, 36}, "0123abcd-ef01-2345-6789-abcdef012345"...), 1, 'm', 1, 'c', 0, 5)},
 		{"a settle with too few accounts", []byte{kindSettle, 3, 1, 2}},
 		{"a settle with an account too large", []byte{kindSettle, 1, 0x80, 0x80, 0x80, 0x80, 0x10}},

@@ -28,6 +28,10 @@ type Command interface {
 
 // Report is a meter event: one use, under an identifier that counts once per
 // mode for ever (I2).
+//
+// Number gives MeterNumber and CustomerNumber where a node knows them; with both, the
+// command carries them instead of the names, which makes it half as long. Numbers
+// never change, so whoever encodes may use those that it has applied.
 type Report struct {
 	Mode         Mode
 	Channel      Channel
@@ -40,7 +44,11 @@ type Report struct {
 	Subscription string
 	Metadata     []byte // JSON object, or nil
 	SourceData   []byte // JSON object or array, or nil
+
+	MeterNumber, CustomerNumber uint32 // 0 where not known
 }
+
+func (c *Report) byNumber() bool { return c.MeterNumber != 0 && c.CustomerNumber != 0 }
 
 // CreateMeter makes a meter and, unless Currency names one, the credit currency
 // that its events cost (named Name, symbol Unit).

@@ -15,12 +15,16 @@ const (
 	kindVoidGrant
 	kindSetSubscription
 	kindSettle
+	kindReportByNumber // a Report that names its meter and customer by number
 )
 
 // The flags of a Report. Its body is written densely, without tags:
 //
 //	flags | identifier | event name | customer | value (scale, coefficient)
 //	      | timestamp? | subscription? | metadata? | source data?
+//
+// By number, the meter's and the customer's number stand in the place of event name
+// and customer.
 const (
 	reportTest byte = 1 << iota
 	reportBatch
@@ -35,7 +39,11 @@ const (
 const uuidBytes = 16
 
 func (c *Report) appendTo(dst []byte) []byte {
-	dst = append(dst, kindReport)
+	kind := kindReport
+	if c.byNumber() {
+		kind = kindReportByNumber
+	}
+	dst = append(dst, kind)
 	flagsAt := len(dst)
 	dst = append(dst, 0)
 	flags := byte(c.Mode) * reportTest
@@ -48,8 +56,13 @@ func (c *Report) appendTo(dst []byte) []byte {
 	} else {
 		dst = appendBytes(dst, c.Identifier)
 	}
-	dst = appendBytes(dst, c.EventName)
-	dst = appendBytes(dst, c.Customer)
+	if kind == kindReportByNumber {
+		dst = appendUvarint(dst, uint64(c.MeterNumber))
+		dst = appendUvarint(dst, uint64(c.CustomerNumber))
+	} else {
+		dst = appendBytes(dst, c.EventName)
+		dst = appendBytes(dst, c.Customer)
+	}
 	dst = appendDecimal(dst, c.Value)
 	if c.HasTimestamp {
 		flags |= reportTimestamp
@@ -73,12 +86,15 @@ func (c *Report) appendTo(dst []byte) []byte {
 
 // report is a Report as it stands in an entry: its texts alias the entry.
 type report struct {
+	slot         int32 // of the command in the entry
 	mode         Mode
 	channel      Channel
 	identifier   []byte // as the caller wrote it, or 16 bytes if packed
 	packed       bool
 	eventName    []byte
 	customer     []byte
+	meter        uint32 // instead of eventName, and then never 0
+	account      uint32 // instead of customer
 	value        Decimal
 	timestamp    int64
 	hasTimestamp bool
@@ -87,7 +103,8 @@ type report struct {
 	source       []byte
 }
 
-func (c *report) decode(body []byte) error {
+// decode reads the body of a command of one of the two kinds.
+func (c *report) decode(kind byte, body []byte) error {
 	r := reader{b: body}
 	flags := r.byte()
 	*c = report{mode: Mode(flags & reportTest), hasTimestamp: flags&reportTimestamp != 0}
@@ -102,8 +119,14 @@ func (c *report) decode(body []byte) error {
 			r.fail() // the one encoding of this identifier is the packed one
 		}
 	}
-	c.eventName = r.bytes()
-	c.customer = r.bytes()
+	if kind == kindReportByNumber {
+		if c.meter, c.account = r.uint32(), r.uint32(); c.meter == 0 || c.account == 0 {
+			r.fail()
+		}
+	} else {
+		c.eventName = r.bytes()
+		c.customer = r.bytes()
+	}
 	c.value = r.decimal()
 	if c.hasTimestamp {
 		c.timestamp = r.zigzag()

@@ -22,8 +22,8 @@ func checkCommand(data []byte) error {
 	kind, body := data[0], data[1:]
 	var c interface{ decode([]byte) error }
 	switch kind {
-	case kindReport:
-		c = new(report)
+	case kindReport, kindReportByNumber:
+		return new(report).decode(kind, body)
 	case kindCreateMeter:
 		c = new(CreateMeter)
 	case kindUpdateMeter:

@@ -23,7 +23,8 @@ type Identifiers interface {
 	// only if no caller can produce both (none can: there is one encoding).
 	Fingerprint(key *[16]byte, mode Mode, identifier []byte, packed bool) Fingerprint
 	// FirstUses fills uses[i] for fingerprints[i]. On replay the store may be ahead
-	// of the state and answer with uses that are yet to come.
+	// of the state and answer with uses that are yet to come. Both methods may be
+	// called from many goroutines at once.
 	FirstUses(fingerprints []Fingerprint, uses []Use) error
 }
 
@@ -37,9 +38,9 @@ type Head struct {
 
 // Machine turns entries into operations, and their outcomes into results. It is
 // the deterministic heart of the engine: the same entries give the same results
-// on every node, for any number of books (I4, I8). For each entry: Prepare, then
-// every book carries out its operations in order, then Finish. One goroutine
-// owns it.
+// on every node, for any number of books (I4, I8). For each entry: Decode, LookUp
+// for all of its reports, Resolve, then every book carries out its operations in
+// order, then Finish. One goroutine owns it.
 type Machine struct {
 	Head
 	dir     *Directory
@@ -49,6 +50,7 @@ type Machine struct {
 	ready   bool // Init has been carried out
 
 	// Of the entry being carried out; the memory is reused.
+	entryKey     [16]byte // of the fingerprints
 	commands     [][]byte
 	reports      []report // the Reports among the commands, decoded; they alias the entry
 	fingerprints []Fingerprint
@@ -75,19 +77,22 @@ func (m *Machine) Directory() *Directory { return m.dir }
 // Cluster is the log's random name; ok is false before Init.
 func (m *Machine) Cluster() (name [16]byte, ok bool) { return m.cluster, m.ready }
 
-// Prepare is Load and Resolve.
+// Prepare is Decode, LookUp and Resolve.
 func (m *Machine) Prepare(index uint64, entry []byte) error {
-	if err := m.Load(index, entry); err != nil {
+	if err := m.Decode(index, entry); err != nil {
+		return err
+	}
+	if err := m.LookUp(0, m.Reports()); err != nil {
 		return err
 	}
 	return m.Resolve()
 }
 
-// Load decodes the entry at the index and looks its identifiers up. It does not
-// touch the directory. An error, here and in Resolve, means that the entry cannot
-// be carried out by this program or that reading the identifiers failed; the node
-// must stop (I7), for nothing may be skipped.
-func (m *Machine) Load(index uint64, entry []byte) error {
+// Decode takes the entry at the index apart. It does not touch the directory. An
+// error, here, in LookUp and in Resolve, means that the entry cannot be carried out
+// by this program or that reading the identifiers failed; the node must stop (I7),
+// for nothing may be skipped.
+func (m *Machine) Decode(index uint64, entry []byte) error {
 	e, err := ReadEntry(entry)
 	if err != nil {
 		return err
@@ -98,10 +103,26 @@ func (m *Machine) Load(index uint64, entry []byte) error {
 	if err := m.decode(&e); err != nil {
 		return fmt.Errorf("entry %d: %w", index, err)
 	}
-	if len(m.fingerprints) == 0 {
+	return nil
+}
+
+// Reports is how many meter events the entry holds.
+func (m *Machine) Reports() int { return len(m.reports) }
+
+// LookUp finds the identifiers and the customers of the reports from to to-1. It
+// changes nothing that others read: different goroutines may look up different
+// reports at once.
+func (m *Machine) LookUp(from, to int) error {
+	if from == to {
 		return nil
 	}
-	return m.ids.FirstUses(m.fingerprints, m.uses)
+	reports, fingerprints := m.reports[from:to], m.fingerprints[from:to]
+	for i := range reports {
+		r := &reports[i]
+		fingerprints[i] = m.ids.Fingerprint(&m.entryKey, r.mode, r.identifier, r.packed)
+	}
+	m.dir.customersOf(reports, m.customers[from:to])
+	return m.ids.FirstUses(fingerprints, m.uses[from:to])
 }
 
 // Resolve carries out the commands on names and turns those on accounts into
@@ -118,11 +139,10 @@ func (m *Machine) Resolve() error {
 	return nil
 }
 
-// decode reads all commands and the reports among them, so that the identifiers
-// of an entry are looked up at once.
+// decode reads all commands and the reports among them, so that what many reports
+// need is looked up at once.
 func (m *Machine) decode(e *EntryReader) error {
-	m.commands, m.reports, m.fingerprints = m.commands[:0], m.reports[:0], m.fingerprints[:0]
-	key := m.key
+	m.commands, m.reports, m.entryKey = m.commands[:0], m.reports[:0], m.key
 	for {
 		command, ok := e.Next()
 		if !ok {
@@ -133,28 +153,28 @@ func (m *Machine) decode(e *EntryReader) error {
 		}
 		m.commands = append(m.commands, command)
 		if command[0] == kindInit && !m.ready {
-			// The key holds for the rest of this entry already.
+			// The key holds for this entry already: before Init it has no reports.
 			var c Init
 			if err := c.decode(command[1:]); err != nil {
 				return err
 			}
-			key = c.HashKey
+			m.entryKey = c.HashKey
 		}
-		if command[0] != kindReport {
+		if command[0] != kindReport && command[0] != kindReportByNumber {
 			continue
 		}
-		var r report
-		if err := r.decode(command[1:]); err != nil {
+		m.reports = append(m.reports, report{})
+		r := &m.reports[len(m.reports)-1]
+		if err := r.decode(command[0], command[1:]); err != nil {
 			return err
 		}
-		m.reports = append(m.reports, r)
-		m.fingerprints = append(m.fingerprints, m.ids.Fingerprint(&key, r.mode, r.identifier, r.packed))
+		r.slot = int32(len(m.commands) - 1)
 	}
+	m.fingerprints = resized(m.fingerprints, len(m.reports))
+	m.customers = resized(m.customers, len(m.reports))
 	m.uses = resized(m.uses, len(m.reports))
 	clear(m.uses)
-	m.customers = resized(m.customers, len(m.reports))
-	m.dir.customersOf(m.reports, m.customers)
-	m.taken.reset(len(m.fingerprints))
+	m.taken.reset(len(m.reports))
 	return e.Err()
 }
 
@@ -174,10 +194,9 @@ func (m *Machine) resolve(slot int32, command []byte, nextReport *int) error {
 		return fmt.Errorf("%w: a command before Init", ErrCorrupt)
 	}
 	switch kind {
-	case kindReport:
-		m.resolveReport(slot, *nextReport)
+	case kindReport, kindReportByNumber:
 		*nextReport++
-		return nil
+		return m.resolveReport(slot, *nextReport-1)
 	case kindInit:
 		return m.init(body)
 	case kindCreateMeter:
@@ -246,23 +265,26 @@ func (m *Machine) addOp(slot int32, op Op) {
 // resolveReport decides what a meter event is: a repeat, refused, or an
 // operation. The identifier is judged first, so that a repeat stays a repeat
 // even after its meter was switched off.
-func (m *Machine) resolveReport(slot int32, n int) {
+func (m *Machine) resolveReport(slot int32, n int) error {
 	r, result := &m.reports[n], &m.results[slot]
+	if err := m.dir.checkNumbers(r); err != nil {
+		return err
+	}
 	// A stored use that is not lower than the sequence now being given is from
 	// this log's own future: the index was flushed before a restart, the state is
 	// being replayed. It is no repeat (I2).
 	if use := m.uses[n]; use.Seq != 0 && use.Seq <= m.Seq {
 		result.Code, result.Account, result.Seq = Duplicate, use.Account, use.Seq
-		return
+		return nil
 	}
-	if first, ok := m.taken.find(&m.fingerprints[n]); ok {
-		m.repeats = append(m.repeats, repeat{slot, first})
-		return
+	if first, ok := m.taken.find(m.fingerprints, n); ok {
+		m.repeats = append(m.repeats, repeat{slot, m.reports[first].slot})
+		return nil
 	}
 	op, code := m.eventOp(r)
 	if code.Refused() {
 		result.Code = code
-		return
+		return nil
 	}
 	if op.Account = m.customers[n]; op.Account == 0 {
 		op.Account = m.dir.customer(r.mode, r.customer, m.Time)
@@ -271,8 +293,9 @@ func (m *Machine) resolveReport(slot int32, n int) {
 		op.subscription, _ = intern(&m.dir.subscriptions, r.mode, r.subscription)
 	}
 	op.number = int32(n)
-	m.taken.put(&m.fingerprints[n], slot)
+	m.taken.put(m.fingerprints, n)
 	m.addOp(slot, op)
+	return nil
 }
 
 // meterName is an event name and the meter that it means. A name never changes its
@@ -285,6 +308,9 @@ type meterName struct {
 
 // meterOf is the number of an event's meter, 0 if there is none.
 func (m *Machine) meterOf(r *report) uint32 {
+	if r.meter != 0 {
+		return r.meter
+	}
 	if last := &m.lastMeter; last.number == 0 || last.mode != r.mode || string(last.name) != string(r.eventName) {
 		*last = meterName{r.mode, r.eventName, m.dir.eventNames[r.mode][string(r.eventName)]}
 	}

@@ -4,7 +4,6 @@ package ledger
 // first seen; each mode has its own texts, the numbers are common. It is a hash
 // table without pointers: 10 million names cost the garbage collector nothing.
 type names struct {
-	seen  uint64 // keeps the compiler from dropping loads that only warm the cache
 	seed  uint64 // secret, so that no caller can choose names that all meet
 	text  textArena
 	refs  arena[nameRef] // by number

@@ -1,60 +1,126 @@
 package ledger
 
+import "fmt"
+
 // probeBlock is how many names are looked up side by side. A name takes three loads
 // that depend on each other (slot, reference, text) and that a large table seldom has
 // in the cache; side by side the waits of a block overlap. Much more would push out
 // what was loaded before it is used.
 const probeBlock = 64
 
+// nameKey is what a name is looked up by.
+type nameKey[T string | []byte] struct {
+	mode Mode
+	name T
+}
+
 // customersOf finds the customers of reports; those that have no number yet get 0.
-// It changes nothing but n.seen: a customer is only given a number when it is the
-// report's turn in the entry.
+// It changes nothing: a customer is only given a number when it is the report's turn
+// in the entry.
 func (d *Directory) customersOf(reports []report, numbers []uint32) {
+	var keys [probeBlock]nameKey[[]byte]
 	for len(reports) > 0 {
-		n := min(len(reports), probeBlock)
-		d.customers.probe(reports[:n], numbers[:n])
+		n, named := min(len(reports), probeBlock), false
+		for i := range reports[:n] {
+			r := &reports[i]
+			keys[i] = nameKey[[]byte]{r.mode, r.customer}
+			numbers[i] = r.account
+			named = named || r.account == 0
+		}
+		if named {
+			probe(&d.customers, keys[:n], numbers[:n])
+		}
 		reports, numbers = reports[n:], numbers[n:]
 	}
 }
 
-// probe is find for the customers of up to probeBlock reports.
-func (n *names) probe(reports []report, numbers []uint32) {
-	if len(n.table) == 0 {
-		clear(numbers)
-		return
-	}
-	var hashes [probeBlock]uint32
-	mask, seen := uint32(len(n.table)-1), uint64(0)
-	for i := range reports {
-		hashes[i] = nameHash(n, reports[i].mode, reports[i].customer)
-		seen ^= uint64(n.table[hashes[i]&mask].hash)
-	}
-	for i := range reports {
-		numbers[i] = n.candidate(hashes[i])
-		seen ^= uint64(n.refs.at(numbers[i]).text) // of number 0 as well: it is there, and empty
-	}
-	for i := range reports {
-		if text := n.text.get(n.refs.at(numbers[i]).text); len(text) > 0 {
-			seen ^= uint64(text[0])
+// Number gives reports the numbers of their meters and customers, as far as they have
+// any. It only reads: it may run beside others that do.
+func (d *Directory) Number(reports []Report) {
+	var keys [probeBlock]nameKey[string]
+	var numbers [probeBlock]uint32
+	name, mode, meter := "", Live, uint32(0)
+	for len(reports) > 0 {
+		n := min(len(reports), probeBlock)
+		for i := range reports[:n] {
+			r := &reports[i]
+			keys[i] = nameKey[string]{r.Mode, r.Customer}
+			if meter == 0 || r.Mode != mode || r.EventName != name {
+				name, mode, meter = r.EventName, r.Mode, d.eventNames[r.Mode][r.EventName]
+			}
+			r.MeterNumber = meter
 		}
-	}
-	for i := range reports {
-		if numbers[i] == 0 {
-			continue
+		clear(numbers[:n])
+		probe(&d.customers, keys[:n], numbers[:n])
+		for i := range reports[:n] {
+			reports[i].CustomerNumber = numbers[i]
 		}
-		if r, ref := &reports[i], n.refs.at(numbers[i]); ref.mode != r.mode || string(n.text.get(ref.text)) != string(r.customer) {
-			numbers[i] = find(n, r.mode, r.customer) // two names share their hash's 32 bits
-		}
+		reports = reports[n:]
 	}
-	n.seen = seen
 }
 
-// candidate is the first number with the hash, 0 if there is none.
-func (n *names) candidate(hash uint32) uint32 {
+// checkNumbers holds a report's numbers against the directory. Whoever made the
+// command had applied them, so that they must be here, too.
+func (d *Directory) checkNumbers(r *report) error {
+	if r.meter == 0 {
+		return nil
+	}
+	if int(r.meter) > len(d.meters) || d.meter(r.meter).Mode != r.mode || !d.customers.refs.has(r.account) {
+		return fmt.Errorf("%w: a report on meter %d by customer %d, who are not known", ErrCorrupt, r.meter, r.account)
+	}
+	return nil
+}
+
+// probe is find for up to probeBlock names that have no number yet. Its loops do one load
+// and little else: the fewer instructions between two loads, the more of them the
+// processor has under way at once.
+func probe[T string | []byte](n *names, keys []nameKey[T], numbers []uint32) {
+	if len(n.table) == 0 {
+		return
+	}
+	var hashes, found [probeBlock]uint32
+	var slots [probeBlock]nameSlot
+	var refs [probeBlock]nameRef
+	var firsts [probeBlock]byte
+	for i := range keys {
+		hashes[i] = nameHash(n, keys[i].mode, keys[i].name)
+	}
 	mask := uint32(len(n.table) - 1)
-	for i := hash & mask; ; i = (i + 1) & mask {
-		if slot := n.table[i]; slot.number == 0 || slot.hash == hash {
-			return slot.number
+	for i := range keys {
+		slots[i] = n.table[hashes[i]&mask]
+	}
+	for i := range keys {
+		found[i] = n.candidate(hashes[i], slots[i])
+	}
+	for i := range keys {
+		refs[i] = *n.refs.at(found[i]) // also of number 0, which is there, and empty
+	}
+	for i := range keys {
+		if text := n.text.get(refs[i].text); len(text) > 0 {
+			firsts[i] = text[0]
 		}
 	}
+	for i := range keys {
+		if numbers[i] != 0 || found[i] == 0 {
+			continue
+		}
+		k, ref := &keys[i], &refs[i]
+		numbers[i] = found[i]
+		same := ref.mode == k.mode && len(k.name) > 0 && firsts[i] == k.name[0] &&
+			string(n.text.get(ref.text)) == string(k.name)
+		if !same {
+			numbers[i] = find(n, k.mode, k.name) // two names share their hash's 32 bits
+		}
+	}
+}
+
+// candidate is the first number with the hash, 0 if there is none. slot is the one
+// to which the hash leads.
+func (n *names) candidate(hash uint32, slot nameSlot) uint32 {
+	mask := uint32(len(n.table) - 1)
+	for i := hash & mask; slot.number != 0 && slot.hash != hash; {
+		i = (i + 1) & mask
+		slot = n.table[i]
+	}
+	return slot.number
 }

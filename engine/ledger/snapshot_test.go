@@ -16,6 +16,7 @@ import (
 // small is a driver whose state has a bit of everything in few bytes.
 func small(tb testing.TB, shards int) *driver {
 	d := newDriver(tb, shards)
+	d.named = true // the golden files' chain is that of such entries
 	at := func(second int64) int64 { return (epoch + second) * nanosPerSecond }
 	one := Decimal{Coef: NewAmount(1)}
 	d.do(at(0), &CreateMeter{EventName: "tokens", Name: "Tokens", Unit: "token", Metadata: []byte(`{"m":1}`)},
@@ -250,8 +251,21 @@ func TestGolden(t *testing.T) {
 		}
 	}
 	golden(t, "entry-v1.hex", []byte(hex.EncodeToString(goldenEntry())+"\n"))
+	golden(t, "report-by-number.hex", []byte(hex.EncodeToString(entryOf(epoch, goldenByNumber...))+"\n"))
 	golden(t, "record-v1.hex", records.Bytes())
 	golden(t, "snapshot-v1.hex", snapshot.Bytes())
+}
+
+// goldenByNumber are reports that name their meter and customer by number.
+var goldenByNumber = []Command{
+	&Report{
+		Mode: Test, Channel: ViaBatch, Identifier: "e1", MeterNumber: 1, CustomerNumber: 300, Value: Decimal{NewAmount(150), 2},
+		Timestamp: -epoch, HasTimestamp: true, Subscription: "s1", Metadata: []byte(`{}`), SourceData: []byte(`[]`),
+	},
+	&Report{
+		Identifier: "00000000-0000-4000-8000-0123456789ab", MeterNumber: MaxMeters, CustomerNumber: 1<<32 - 1,
+		Value: Decimal{Coef: maxUnits},
+	},
 }
 
 // goldenEntry has every command in it, with and without what may be left out.

@@ -2,47 +2,51 @@ package ledger
 
 import "encoding/binary"
 
-// takenTable remembers which identifiers the entry at hand has taken so far, and
-// the slot of the command that did.
+// takenTable remembers which identifiers the entry at hand has taken so far: the
+// numbers of the reports that did. It is small enough to stay in the cache.
 type takenTable struct {
-	cells      []takenCell // length a power of 2, at least twice the reports
-	generation uint32      // cells of older generations are free
+	cells []takenCell // length a power of 2, at least twice the reports
 }
 
-type takenCell struct {
-	fingerprint Fingerprint
-	slot        int32
-	generation  uint32
-}
+// takenCell holds a part of a fingerprint and the number, from 1, of the report
+// that has it; a cell whose number is 0 is free.
+type takenCell struct{ tag, number uint32 }
 
 // reset empties the table and makes room for n identifiers.
 func (t *takenTable) reset(n int) {
-	t.generation++
-	if size := max(64, len(t.cells)); n*2 > size || len(t.cells) == 0 || t.generation == 0 {
-		for size < n*2 {
-			size *= 2
-		}
-		t.cells, t.generation = make([]takenCell, size), 1
+	size := max(64, len(t.cells))
+	for size < n*2 {
+		size *= 2
 	}
+	if size > len(t.cells) {
+		t.cells = make([]takenCell, size)
+		return
+	}
+	clear(t.cells)
 }
 
-// cell is where a fingerprint stands, or the free cell where it belongs. The
-// fingerprint is a keyed hash already: its own bits place it.
-func (t *takenTable) cell(f *Fingerprint) *takenCell {
-	mask := uint64(len(t.cells) - 1)
-	for i := binary.LittleEndian.Uint64(f[:]) & mask; ; i = (i + 1) & mask {
-		c := &t.cells[i]
-		if c.generation != t.generation || c.fingerprint == *f {
+// find is the number of the report that has taken the fingerprint of the n-th; ok is
+// false if none has. The fingerprints are keyed hashes already: their own bits place
+// them.
+func (t *takenTable) find(fingerprints []Fingerprint, n int) (first int, ok bool) {
+	c := t.cell(fingerprints, n)
+	return int(c.number) - 1, c.number != 0
+}
+
+// put says that the n-th report has taken its fingerprint.
+func (t *takenTable) put(fingerprints []Fingerprint, n int) {
+	*t.cell(fingerprints, n) = takenCell{tagOf(&fingerprints[n]), uint32(n) + 1}
+}
+
+// cell is where the n-th fingerprint stands, or the free cell where it belongs.
+func (t *takenTable) cell(fingerprints []Fingerprint, n int) *takenCell {
+	f := &fingerprints[n]
+	mask, tag := uint32(len(t.cells)-1), tagOf(f)
+	for i := binary.LittleEndian.Uint32(f[:]) & mask; ; i = (i + 1) & mask {
+		if c := &t.cells[i]; c.number == 0 || c.tag == tag && fingerprints[c.number-1] == *f {
 			return c
 		}
 	}
 }
 
-func (t *takenTable) find(f *Fingerprint) (slot int32, ok bool) {
-	c := t.cell(f)
-	return c.slot, c.generation == t.generation
-}
-
-func (t *takenTable) put(f *Fingerprint, slot int32) {
-	*t.cell(f) = takenCell{*f, slot, t.generation}
-}
+func tagOf(f *Fingerprint) uint32 { return binary.LittleEndian.Uint32(f[4:]) }
