@@ -254,6 +254,15 @@ func TestNoLeader(t *testing.T) {
 	if _, _, err := last.Stale(); err != nil {
 		t.Fatal(err)
 	}
+	// Nor is that different after a restart, when it has heard of nobody.
+	c.stop(last.dir.node)
+	if err := c.open(last.dir.node, nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a stale read of a node that is by itself", func() bool {
+		index, age, err := c.nodes[last.dir.node].Stale()
+		return index == 0 && errors.Is(err, ErrUnavailable) || err == nil && age > 0
+	})
 }
 
 // TestWipedFounderIsRefused: a node that lost its data has voted and acknowledged
@@ -410,6 +419,23 @@ func TestStrangersAreRefused(t *testing.T) {
 	l := c.leader()
 	if _, err := l.mesh.dial(t.Context(), other.peers[0].Raft, "n9", purposeAsking); err == nil || !strings.Contains(err.Error(), "not") {
 		t.Fatal(err)
+	}
+}
+
+// TestLeaderKnowsItsAge: a leader that hears nobody says so, also before it gives up.
+func TestLeaderKnowsItsAge(t *testing.T) {
+	c := newTrio(t)
+	c.start(nil, "n1", "n2", "n3")
+	l := c.leader()
+	l.submit(meter())
+	eventually(t, "an age below a second", func() bool {
+		_, age, err := l.Stale()
+		return err == nil && age < time.Second && age > 0
+	})
+	// Of nobody in its term it knows nothing.
+	contact := l.peers.heard([]string{"x", "y"}, l.raft.CurrentTerm(), 1)
+	if !contact.IsZero() {
+		t.Fatal("nodes that were never heard of count")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -70,6 +71,7 @@ type peerBook struct {
 type peerEntry struct {
 	status NodeStatus
 	at     time.Time // of the last answer
+	asked  time.Time // when that was asked for
 	offset time.Duration
 	timed  time.Time // when the offset was taken
 	err    string
@@ -135,11 +137,32 @@ func (p *peerBook) note(node string, st *NodeStatus, begun time.Time, goal uint6
 	}
 	took := time.Since(begun)
 	e.status, e.at, e.err, e.goal = *st, time.Now(), "", goal
+	e.asked = e.at.Add(-took)
 	if took < clockRoundTrip {
 		// Wall clocks are compared; begun's own reading is the one that counts.
 		middle := begun.Round(0).Add(took / 2)
 		e.offset, e.timed = time.Unix(0, st.Now).Sub(middle), time.Now()
 	}
+}
+
+// heard is since when, at the latest, so many nodes have been in the term.
+func (p *peerBook) heard(nodes []string, term uint64, count int) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var times []time.Time
+	for _, node := range nodes {
+		if e := p.entry(node); e.status.Term == term {
+			times = append(times, e.asked)
+		}
+	}
+	if count == 0 {
+		return time.Now()
+	}
+	if len(times) < count {
+		return time.Time{}
+	}
+	slices.SortFunc(times, func(a, b time.Time) int { return b.Compare(a) })
+	return times[count-1]
 }
 
 // offsets are those of the other nodes' clocks, as far as they are recent.

@@ -33,19 +33,45 @@ func (s *Store) watchRole() {
 }
 
 // Stale answers what a read of this node's engine is true of without asking anybody:
-// the engine's index, and how long ago this node last heard of the leader, 0 on the
-// leader itself. A node that has never heard of one has no age to tell, and is
+// the engine's index, and how long ago this node last heard of the leader. A leader
+// has last heard of itself when a majority was last known to be in its term: it may
+// have been stopped, and not know yet that another one leads. A node that has not heard of
+// one since it was started has its newest entry's age; one without entries is
 // ErrUnavailable.
 func (s *Store) Stale() (index uint64, age time.Duration, err error) {
 	index = s.machine.Head().Index
-	if s.raft.State() == raft.Leader {
-		return index, 0, nil
-	}
 	contact := s.raft.LastContact()
+	if s.raft.State() == raft.Leader {
+		if !s.clustered() {
+			return index, 0, nil
+		}
+		contact = s.majorityHeard()
+	}
 	if contact.IsZero() {
-		return 0, 0, fmt.Errorf("%w: this node has not heard of a leader since it was started", ErrUnavailable)
+		head := s.machine.Head()
+		if head.Time == 0 {
+			return 0, 0, fmt.Errorf("%w: this node has nothing yet", ErrUnavailable)
+		}
+		return head.Index, max(0, s.o.Clock().Sub(time.Unix(0, head.Time))), nil
 	}
 	return index, time.Since(contact), nil
+}
+
+// majorityHeard is when a majority of the voters, this node among them, was last known
+// to be in this node's term.
+func (s *Store) majorityHeard() time.Time {
+	var others []string
+	voters := 0
+	for _, server := range s.members() {
+		if server.Suffrage != raft.Voter {
+			continue
+		}
+		voters++
+		if string(server.ID) != s.dir.node {
+			others = append(others, string(server.ID))
+		}
+	}
+	return s.peers.heard(others, s.raft.CurrentTerm(), voters/2)
 }
 
 // WaitIndex waits until this node has carried out the entry at the index. Its errors
