@@ -122,8 +122,8 @@ func (b *Book) report(op *Op, now int64, d *Directory, out *Output, result *Resu
 	out.finish(op, now, &RecordEvent{
 		Meter: op.meter, Currency: op.currency, Subscription: op.subscription, Value: op.report.value, Cost: cost,
 		Pending: rest, Timestamp: op.timestamp, HasTimestamp: op.report.hasTimestamp, Channel: op.report.channel,
-		packed: op.report.packed, identifier: op.report.identifier, Metadata: op.report.metadata,
-		SourceData: op.report.source,
+		packed: op.report.packed, identifier: op.report.identifier,
+		Metadata: op.report.texts.metadata, SourceData: op.report.texts.source,
 	})
 }
 

@@ -16,9 +16,9 @@ func decodeCommand(data []byte) (Command, error) {
 		return nil, ErrCorrupt
 	}
 	if data[0] == kindReport || data[0] == kindReportByNumber {
-		var r report
-		err := r.decode(data[0], data[1:])
-		return r.command(), err
+		var l reportList
+		err := l.addReport(data[0], 0, data[1:])
+		return l.reports[0].command(), err
 	}
 	c := map[byte]interface {
 		Command
@@ -42,9 +42,9 @@ func (c *report) command() *Report {
 		identifier = unpackUUID(c.identifier)
 	}
 	return &Report{
-		Mode: c.mode, Channel: c.channel, Identifier: identifier, EventName: string(c.eventName),
-		Customer: string(c.customer), Value: c.value, Timestamp: c.timestamp, HasTimestamp: c.hasTimestamp,
-		Subscription: string(c.subscription), Metadata: c.metadata, SourceData: c.source,
+		Mode: c.mode, Channel: c.channel, Identifier: identifier, EventName: string(c.texts.eventName),
+		Customer: string(c.texts.customer), Value: c.value, Timestamp: c.timestamp, HasTimestamp: c.hasTimestamp,
+		Subscription: string(c.texts.subscription), Metadata: c.texts.metadata, SourceData: c.texts.source,
 		MeterNumber: c.meter, CustomerNumber: c.account,
 	}
 }

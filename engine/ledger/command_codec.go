@@ -84,68 +84,101 @@ func (c *Report) appendTo(dst []byte) []byte {
 	return dst
 }
 
-// report is a Report as it stands in an entry: its texts alias the entry.
+// report is a Report as it stands in an entry: its texts alias the entry. It is
+// small, because an entry holds thousands.
 type report struct {
-	slot         int32 // of the command in the entry
-	mode         Mode
-	channel      Channel
 	identifier   []byte // as the caller wrote it, or 16 bytes if packed
-	packed       bool
-	eventName    []byte
-	customer     []byte
-	meter        uint32 // instead of eventName, and then never 0
-	account      uint32 // instead of customer
+	texts        *reportTexts
 	value        Decimal
 	timestamp    int64
+	slot         int32  // of the command in the entry
+	meter        uint32 // 0 if it goes by name
+	account      uint32 // likewise
+	mode         Mode
+	channel      Channel
+	packed       bool
 	hasTimestamp bool
-	subscription []byte
-	metadata     []byte
-	source       []byte
 }
 
-// decode reads the body of a command of one of the two kinds.
-func (c *report) decode(kind byte, body []byte) error {
+// reportTexts is what most reports that go by number do without.
+type reportTexts struct {
+	eventName, customer            []byte // nil if it goes by number
+	subscription, metadata, source []byte
+}
+
+var noTexts reportTexts
+
+// reportList is the reports of an entry. Its memory is reused.
+type reportList struct {
+	reports []report
+	texts   []reportTexts
+}
+
+func (l *reportList) resetReports() { l.reports, l.texts = l.reports[:0], l.texts[:0] }
+
+// textsOfReport are the flags of a report that has any of the texts of its own.
+const textsOfReport = reportSubscription | reportMetadata | reportSource
+
+// addReport decodes the body of a command of one of the two kinds.
+func (l *reportList) addReport(kind byte, slot int32, body []byte) error {
 	r := reader{b: body}
 	flags := r.byte()
-	*c = report{mode: Mode(flags & reportTest), hasTimestamp: flags&reportTimestamp != 0}
+	l.reports = append(l.reports, report{
+		slot: slot, texts: &noTexts, mode: Mode(flags & reportTest), packed: flags&reportUUID != 0,
+		hasTimestamp: flags&reportTimestamp != 0,
+	})
+	c := &l.reports[len(l.reports)-1]
+	if kind == kindReport || flags&textsOfReport != 0 {
+		l.texts = append(l.texts, reportTexts{})
+		c.texts = &l.texts[len(l.texts)-1] // stays as it is, even if the list moves
+	}
 	if flags&reportBatch != 0 {
 		c.channel = ViaBatch
 	}
-	if c.packed = flags&reportUUID != 0; c.packed {
-		c.identifier = r.take(uuidBytes)
-	} else {
-		c.identifier = r.bytes()
-		if _, ok := packUUID(c.identifier); ok {
-			r.fail() // the one encoding of this identifier is the packed one
-		}
-	}
+	c.readIdentifier(&r)
 	if kind == kindReportByNumber {
 		if c.meter, c.account = r.uint32(), r.uint32(); c.meter == 0 || c.account == 0 {
 			r.fail()
 		}
 	} else {
-		c.eventName = r.bytes()
-		c.customer = r.bytes()
+		c.texts.eventName, c.texts.customer = r.bytes(), r.bytes()
 	}
 	c.value = r.decimal()
 	if c.hasTimestamp {
 		c.timestamp = r.zigzag()
 	}
-	if flags&reportSubscription != 0 {
-		if c.subscription = r.bytes(); len(c.subscription) == 0 {
-			r.fail()
-		}
-	}
-	if flags&reportMetadata != 0 {
-		c.metadata = r.bytes()
-	}
-	if flags&reportSource != 0 {
-		c.source = r.bytes()
-	}
+	c.texts.readOptional(&r, flags)
 	if flags&reportUnknown != 0 {
 		r.fail()
 	}
 	return r.end()
+}
+
+func (c *report) readIdentifier(r *reader) {
+	if c.packed {
+		c.identifier = r.take(uuidBytes)
+		return
+	}
+	c.identifier = r.bytes()
+	if _, ok := packUUID(c.identifier); ok {
+		r.fail() // the one encoding of this identifier is the packed one
+	}
+}
+
+// readOptional reads the texts that the flags announce. Without any it changes
+// nothing: t may be noTexts.
+func (t *reportTexts) readOptional(r *reader, flags byte) {
+	if flags&reportSubscription != 0 {
+		if t.subscription = r.bytes(); len(t.subscription) == 0 {
+			r.fail()
+		}
+	}
+	if flags&reportMetadata != 0 {
+		t.metadata = r.bytes()
+	}
+	if flags&reportSource != 0 {
+		t.source = r.bytes()
+	}
 }
 
 // packUUID is the 16 bytes of a UUID in its usual lower-case form. Any other

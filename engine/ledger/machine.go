@@ -52,7 +52,7 @@ type Machine struct {
 	// Of the entry being carried out; the memory is reused.
 	entryKey     [16]byte // of the fingerprints
 	commands     [][]byte
-	reports      []report // the Reports among the commands, decoded; they alias the entry
+	reportList   // the Reports among the commands, decoded; they alias the entry
 	fingerprints []Fingerprint
 	uses         []Use
 	customers    []uint32 // of the reports, as far as they had a number before the entry; 0 if they had none
@@ -142,7 +142,8 @@ func (m *Machine) Resolve() error {
 // decode reads all commands and the reports among them, so that what many reports
 // need is looked up at once.
 func (m *Machine) decode(e *EntryReader) error {
-	m.commands, m.reports, m.entryKey = m.commands[:0], m.reports[:0], m.key
+	m.resetReports()
+	m.commands, m.entryKey = m.commands[:0], m.key
 	for {
 		command, ok := e.Next()
 		if !ok {
@@ -163,12 +164,9 @@ func (m *Machine) decode(e *EntryReader) error {
 		if command[0] != kindReport && command[0] != kindReportByNumber {
 			continue
 		}
-		m.reports = append(m.reports, report{})
-		r := &m.reports[len(m.reports)-1]
-		if err := r.decode(command[0], command[1:]); err != nil {
+		if err := m.addReport(command[0], int32(len(m.commands)-1), command[1:]); err != nil {
 			return err
 		}
-		r.slot = int32(len(m.commands) - 1)
 	}
 	m.fingerprints = resized(m.fingerprints, len(m.reports))
 	m.customers = resized(m.customers, len(m.reports))
@@ -287,10 +285,10 @@ func (m *Machine) resolveReport(slot int32, n int) error {
 		return nil
 	}
 	if op.Account = m.customers[n]; op.Account == 0 {
-		op.Account = m.dir.customer(r.mode, r.customer, m.Time)
+		op.Account = m.dir.customer(r.mode, r.texts.customer, m.Time)
 	}
-	if len(r.subscription) > 0 {
-		op.subscription, _ = intern(&m.dir.subscriptions, r.mode, r.subscription)
+	if len(r.texts.subscription) > 0 {
+		op.subscription, _ = intern(&m.dir.subscriptions, r.mode, r.texts.subscription)
 	}
 	op.number = int32(n)
 	m.taken.put(m.fingerprints, n)
@@ -311,8 +309,8 @@ func (m *Machine) meterOf(r *report) uint32 {
 	if r.meter != 0 {
 		return r.meter
 	}
-	if last := &m.lastMeter; last.number == 0 || last.mode != r.mode || string(last.name) != string(r.eventName) {
-		*last = meterName{r.mode, r.eventName, m.dir.eventNames[r.mode][string(r.eventName)]}
+	if last := &m.lastMeter; last.number == 0 || last.mode != r.mode || string(last.name) != string(r.texts.eventName) {
+		*last = meterName{r.mode, r.texts.eventName, m.dir.eventNames[r.mode][string(r.texts.eventName)]}
 	}
 	return m.lastMeter.number
 }

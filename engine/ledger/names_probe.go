@@ -23,7 +23,7 @@ func (d *Directory) customersOf(reports []report, numbers []uint32) {
 		n, named := min(len(reports), probeBlock), false
 		for i := range reports[:n] {
 			r := &reports[i]
-			keys[i] = nameKey[[]byte]{r.mode, r.customer}
+			keys[i] = nameKey[[]byte]{r.mode, r.texts.customer}
 			numbers[i] = r.account
 			named = named || r.account == 0
 		}
