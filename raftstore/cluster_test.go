@@ -340,6 +340,21 @@ func TestNewNodeJoins(t *testing.T) {
 	if got := c.nodes["n4"].events(); got != 100 {
 		t.Fatalf("%d events after a restart", got)
 	}
+	// Wiped, it must not come back under its name, whatever list it is given.
+	c.stop("n4")
+	c.fs["n4"] = vfs.NewCrashableMem()
+	if err := c.open("n4", join); err != nil {
+		t.Fatal(err)
+	}
+	n4 = c.nodes["n4"]
+	select {
+	case err := <-n4.fatal:
+		if !strings.Contains(err.Error(), "must not come back under its name") {
+			t.Fatal(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatalf("a node that lost its data has joined again: %+v", n4.Status())
+	}
 	eventually(t, "the leader hears of the new node", func() bool { return c.leader().peers.fresh("n4") })
 	if err := c.leader().RemoveMember(t.Context(), "n4"); err != nil {
 		t.Fatal(err)

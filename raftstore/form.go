@@ -83,10 +83,8 @@ func (s *Store) mayFound() error {
 	return s.awaitFounders("the cluster is formed as soon as all nodes of the list are up", func(told map[string]formingTold) (bool, error) {
 		for id, t := range told {
 			if t.State == formingDone {
-				return false, fmt.Errorf("%s is empty, but node %q has been running in this cluster, and node %q would have been too: "+
-					"it has lost its data, and must not come back under its name. Remedy: on another node, `drawdown cluster remove %s`, "+
-					"then start this one under a new name without --peers, and `drawdown cluster add` it",
-					s.dir.path, id, s.dir.node, s.dir.node)
+				s.log.Error("another founder has been running, which it does only once all have begun", "node", id)
+				return false, s.lostData()
 			}
 		}
 		return len(told) == len(s.o.Cluster.Peers)-1, nil
@@ -127,6 +125,9 @@ func (s *Store) awaitFounders(what string, enough func(map[string]formingTold) (
 		if time.Since(reported) > formReport {
 			s.log.Info(what, "missing", strings.Join(missing, "; "))
 			reported = time.Now()
+		}
+		if s.failed.Load() {
+			return s.lostData() // a member of the cluster has called, and counts this node's vote
 		}
 		select {
 		case <-time.After(formPoll):

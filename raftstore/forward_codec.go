@@ -32,13 +32,13 @@ func decodeBatch(data []byte) (*ledger.Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := new(ledger.Batch)
+	b, receiver := new(ledger.Batch), new(ledger.Receiver)
 	for {
 		command, ok := r.Next()
 		if !ok {
 			break
 		}
-		if err := b.AddEncoded(command); err != nil {
+		if err := receiver.Add(b, command); err != nil {
 			return nil, err
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 // A connection between nodes begins with the caller's hello:
 //
-//	"DRWN" | version 1 | purpose 1 | cluster 16 | length 1, caller's name | length 1, name of the node called
+//	"DRWN" | version 1 | purpose 1 | cluster 16 | length 1, caller's name | length 1, name of the node called | votes 1
 //
 // and the answer, one byte: 0 is yes; else its length, and why not.
 const (
@@ -28,13 +28,18 @@ type hello struct {
 	cluster [16]byte // the log's name; zero before the node knows it
 	from    string
 	to      string // "" is whoever answers there
+	votes   bool   // the caller counts the vote of the node called
 }
 
 func (h *hello) encode() []byte {
 	b := append([]byte(helloMagic), helloVersion, h.purpose)
 	b = append(b, h.cluster[:]...)
 	b = append(append(b, byte(len(h.from))), h.from...)
-	return append(append(b, byte(len(h.to))), h.to...)
+	b = append(append(b, byte(len(h.to))), h.to...)
+	if h.votes {
+		return append(b, 1)
+	}
+	return append(b, 0)
 }
 
 func readHello(r io.Reader) (h hello, err error) {
@@ -53,7 +58,12 @@ func readHello(r io.Reader) (h hello, err error) {
 	if h.from, err = readShort(r); err != nil {
 		return h, err
 	}
-	h.to, err = readShort(r)
+	if h.to, err = readShort(r); err != nil {
+		return h, err
+	}
+	var votes [1]byte
+	_, err = io.ReadFull(r, votes[:])
+	h.votes = votes[0] == 1
 	return h, err
 }
 
@@ -105,6 +115,11 @@ func (s *Store) judge(h *hello) error {
 	case h.from == s.dir.node:
 		return fmt.Errorf("another node calls itself %q, like this one", h.from)
 	}
+	if h.purpose == purposeRaft && h.votes {
+		if err := s.checkNotLost(); err != nil {
+			return err
+		}
+	}
 	known, unknown := h.cluster != [16]byte{}, mine == [16]byte{}
 	if known && !unknown {
 		if h.cluster != mine {
@@ -122,6 +137,24 @@ func (s *Store) judge(h *hello) error {
 		}
 	}
 	return fmt.Errorf("node %q is no member of this cluster", h.from)
+}
+
+// checkNotLost ends a node that is empty, and whose vote others count: it gets its
+// vote when it has caught up, so that it has lost what it had.
+func (s *Store) checkNotLost() error {
+	last, err := s.wal.LastIndex()
+	if err != nil || last > 0 || s.snapshots.newest() != nil {
+		return err
+	}
+	s.fatal(s.lostData())
+	return errors.New("this node has lost its data and must not come back under its name")
+}
+
+// lostData says what has happened to a node that is empty and should not be.
+func (s *Store) lostData() error {
+	return fmt.Errorf("%s is empty, but node %q has been running in this cluster: it has lost its data, and must not come back "+
+		"under its name, for it may have voted and acknowledged under it. Remedy: on another node, `drawdown cluster remove %s`, "+
+		"then start this one under a new name without --peers, and `drawdown cluster add` it", s.dir.path, s.dir.node, s.dir.node)
 }
 
 // clusterName is the log's random name, zero before it is known.

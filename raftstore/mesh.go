@@ -163,6 +163,11 @@ func (m *mesh) dial(ctx context.Context, address, node string, purpose byte) (ne
 		conn = secured
 	}
 	h := hello{purpose: purpose, cluster: m.store.clusterName(), from: m.store.dir.node, to: node}
+	for _, server := range m.store.members() {
+		if string(server.ID) == node {
+			h.votes = server.Suffrage == raft.Voter
+		}
+	}
 	if _, err = conn.Write(h.encode()); err == nil {
 		err = readAnswer(conn)
 	}

@@ -2,11 +2,15 @@ package ledger
 
 import "fmt"
 
-// AddEncoded appends a command that another node's batch has encoded (Batch.At),
-// after reading it as every node will: what cannot be read is refused here, because
-// in the log it would stop them all. The bytes are copied (I10).
-func (b *Batch) AddEncoded(command []byte) error {
-	if err := checkCommand(command); err != nil {
+// Receiver takes commands that another node's batch has encoded (Batch.At). The zero
+// value is ready; it keeps memory from one command to the next.
+type Receiver struct{ reports reportList }
+
+// Add appends a command to the batch, after reading it as every node will: what
+// cannot be read is refused here, because in the log it would stop them all. The bytes
+// are copied (I10).
+func (r *Receiver) Add(b *Batch, command []byte) error {
+	if err := r.check(command); err != nil {
 		return err
 	}
 	b.data = append(b.data, command...)
@@ -14,8 +18,8 @@ func (b *Batch) AddEncoded(command []byte) error {
 	return nil
 }
 
-// checkCommand reads a command and forgets it.
-func checkCommand(data []byte) error {
+// check reads a command and forgets it.
+func (r *Receiver) check(data []byte) error {
 	if len(data) == 0 {
 		return ErrCorrupt
 	}
@@ -23,7 +27,8 @@ func checkCommand(data []byte) error {
 	var c interface{ decode([]byte) error }
 	switch kind {
 	case kindReport, kindReportByNumber:
-		return new(report).decode(kind, body)
+		r.reports.resetReports()
+		return r.reports.addReport(kind, 0, body)
 	case kindCreateMeter:
 		c = new(CreateMeter)
 	case kindUpdateMeter:
