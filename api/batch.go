@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -73,10 +74,12 @@ func createEvents(c *call) (any, *Error) {
 		refused: b.refused[:0],
 	}
 	b.commands.Reset()
+	begin := time.Now()
 	if err := b.read(); err != nil {
 		c.metrics.malformed.Inc()
 		return nil, err
 	}
+	c.metrics.decoding.Observe(time.Since(begin).Seconds())
 	c.metrics.batches.Observe(float64(len(b.items)))
 	c.metrics.malformed.Add(float64(len(b.refused)))
 	var results []ledger.Result

@@ -15,6 +15,7 @@ type metrics struct {
 	requests *prometheus.HistogramVec
 	inFlight prometheus.Gauge
 	batches  prometheus.Histogram
+	decoding prometheus.Histogram
 
 	// Events by outcome, ready to be counted without a look-up.
 	events      *prometheus.CounterVec
@@ -44,11 +45,15 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Name: "drawdown_http_batch_events", Help: "Events in a batch request.",
 			Buckets: []float64{1, 10, 50, 100, 250, 500, 1000, 2500, 5000, 10000},
 		}),
+		decoding: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "drawdown_http_decode_seconds", Help: "Decoding, validating and encoding the events of a batch request.",
+			Buckets: prometheus.ExponentialBuckets(.00001, 4, 8),
+		}),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "drawdown_http_events_total", Help: "Meter events received, by what became of them.",
 		}, []string{"outcome"}),
 	}
-	registry.MustRegister(m.requests, m.inFlight, m.batches, m.events)
+	registry.MustRegister(m.requests, m.inFlight, m.batches, m.decoding, m.events)
 	for code := ledger.OK; code.String() != "unknown_code"; code++ {
 		name := code.String()
 		if code == ledger.OK {

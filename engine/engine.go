@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -29,6 +30,14 @@ type Options struct {
 	Shards  int          // 0 is one per processor
 	Logger  *slog.Logger // nil is slog.Default
 	OnFatal func(error)  // a background failure of the index; the process must stop
+	Index   IndexObserver
+}
+
+// IndexObserver is told what the index does in the background, for metrics. Either
+// function may be nil; they must be quick.
+type IndexObserver struct {
+	Flush func(d time.Duration) // a run was written and is durable
+	Merge func(d time.Duration) // runs were merged into one
 }
 
 // Engine is the state of one node. Apply and Freeze belong to one goroutine, all
@@ -94,7 +103,9 @@ func Restore(indexDir string, o Options, next func() ([]byte, error)) (*Engine, 
 }
 
 func openIndex(dir string, o Options) (*index.Index, error) {
-	return index.Open(dir, index.Options{FS: o.FS, Logger: o.Logger, OnFatal: o.OnFatal})
+	return index.Open(dir, index.Options{
+		FS: o.FS, Logger: o.Logger, OnFatal: o.OnFatal, OnFlush: o.Index.Flush, OnMerge: o.Index.Merge,
+	})
 }
 
 func (o *Options) shards() int {
@@ -194,6 +205,7 @@ func (e *Engine) resolve() error {
 
 // fanOut has every shard carry out its operations, and waits for all of them.
 func (e *Engine) fanOut() (digest uint64) {
+	e.index.Settle() // the records of the entry before still lie in the shards' outputs
 	for _, s := range e.shards {
 		s.ops, s.remembered = s.ops[:0], 0
 		s.out.Reset()

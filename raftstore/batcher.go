@@ -16,6 +16,7 @@ type batcher struct {
 	backlog []*request // taken from the queue, in order
 	at      int        // first of them that is not finished
 	flying  int        // entries whose fate is not known
+	seen    *request   // the last one of which commands were taken
 	stamp   int64      // of the last entry made here
 
 	sent   chan *proposal // to deliver; closed at the end
@@ -70,6 +71,10 @@ func (b *batcher) fill() {
 		if r == nil {
 			return
 		}
+		if r != b.seen {
+			b.seen = r
+			since(b.store.o.Observer.Wait, r.queued)
+		}
 		finished, dropped := b.open.take(r)
 		if dropped {
 			b.store.queue.release(r)
@@ -114,6 +119,7 @@ func (b *batcher) send() {
 		}
 	}
 	b.flying++
+	s.flying.Add(1)
 	b.sent <- p
 }
 
@@ -121,15 +127,21 @@ func (b *batcher) send() {
 func (b *batcher) deliverAll() {
 	for p := range b.sent {
 		if p.refused != nil {
-			b.landed <- struct{}{}
+			b.land()
 			p.deliver(b.store.queue, nil, 0, p.refused)
 			continue
 		}
 		results, err := p.outcome()
-		b.landed <- struct{}{} // first, so that the next entry is on its way
+		b.land() // first, so that the next entry is on its way
 		since(b.store.o.Observer.Commit, p.sent)
 		p.deliver(b.store.queue, results, p.future.Index(), err)
 	}
+}
+
+// land says that an entry's fate is known.
+func (b *batcher) land() {
+	b.store.flying.Add(-1)
+	b.landed <- struct{}{}
 }
 
 // outcome blocks until raft says what became of the entry.

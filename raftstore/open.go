@@ -34,7 +34,7 @@ func Open(o Options) (*Store, error) {
 // realBackend is the engine and the log.
 func (s *Store) realBackend() *backend {
 	o := &s.o
-	engineOptions := engine.Options{FS: o.FS, Shards: o.Shards, Logger: o.Logger, OnFatal: s.fatal}
+	engineOptions := engine.Options{FS: o.FS, Shards: o.Shards, Logger: o.Logger, OnFatal: s.fatal, Index: o.Observer.Index}
 	logOptions := wal.Options{
 		FS: o.FS, Logger: o.Logger, OnFatal: s.fatal, OnSync: o.Observer.Sync,
 		SegmentBytes: o.SegmentBytes, NoSync: o.NoSync,

@@ -6,6 +6,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
+
+	"drawdown/engine"
 )
 
 // Options are a node's own choices. Only Dir is required.
@@ -70,14 +72,19 @@ type Options struct {
 // Observer is told what happens, for metrics. Any of its functions may be nil;
 // they are called from the store's own goroutines and must be quick.
 type Observer struct {
+	Wait     func(d time.Duration)                               // a batch waited in the queue
 	Entry    func(commands, bytes int)                           // an entry was handed to raft
 	Commit   func(d time.Duration)                               // from there until its results were known
 	Apply    func(commands int, d time.Duration)                 // the engine carried out an entry
 	Sync     func(bytes int, d time.Duration)                    // the log was synced
 	Freeze   func(d time.Duration)                               // a snapshot held up the engine
 	Snapshot func(d time.Duration, stateBytes int64, err error)  // a snapshot was written, or failed
+	Index    IndexObserver                                       // the index's work in the background
 	Leader   func(leading bool, term uint64, took time.Duration) // leadership began to serve, or ended
 }
+
+// IndexObserver is told what the index does in the background.
+type IndexObserver = engine.IndexObserver
 
 // Defaults and limits.
 const (

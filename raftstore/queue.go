@@ -10,6 +10,7 @@ import (
 // request is one caller's batch on its way.
 type request struct {
 	commands, bytes int // of the batch, for the queue's bounds
+	queued          time.Time
 
 	// mu is held while commands are copied out of the batch, and by a caller who
 	// goes away: after that nobody reads the batch any more.
@@ -65,6 +66,7 @@ func (q *queue) put(r *request) error {
 		q.mu.Unlock()
 		return ErrOverloaded
 	}
+	r.queued = time.Now()
 	q.waiting = append(q.waiting, r)
 	q.requests++
 	q.commands += r.commands

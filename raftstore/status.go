@@ -39,6 +39,7 @@ type Status struct {
 	Log      wal.Stats
 
 	QueueRequests, QueueCommands, QueueBytes int
+	EntriesInFlight                          int // handed to raft, fate not known
 }
 
 // Status describes the node. It does no I/O and waits for nobody.
@@ -65,6 +66,7 @@ func (s *Store) Status() Status {
 		st.SnapshotIndex, st.SnapshotBytes = newest.Index, newest.file(stateName).Bytes
 		st.SnapshotAge = s.o.Clock().Sub(time.Unix(0, newest.Created))
 	}
+	st.EntriesInFlight = int(s.flying.Load())
 	st.QueueRequests, st.QueueCommands, st.QueueBytes = s.queue.depth()
 	return st
 }

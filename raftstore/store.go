@@ -51,6 +51,7 @@ type Store struct {
 	failed    atomic.Bool
 	failOnce  sync.Once
 	diskFull  atomic.Bool
+	flying    atomic.Int64 // entries whose fate is not known
 
 	diskUnknown bool // of watchDisk
 

@@ -23,11 +23,14 @@ func newObserver(registry prometheus.Registerer) raftstore.Observer {
 	}
 	commands := histogram("drawdown_entry_commands", "Commands in a log entry.", prometheus.ExponentialBuckets(1, 2, 14))
 	bytes := histogram("drawdown_entry_bytes", "Bytes of a log entry.", prometheus.ExponentialBuckets(64, 4, 8))
+	wait := histogram("drawdown_queue_wait_seconds", "How long a submission waited until it began to go into an entry.", latencies)
 	commit := histogram("drawdown_commit_seconds", "From handing an entry to raft until its results are known.", latencies)
 	apply := histogram("drawdown_apply_seconds", "Carrying out an entry on the state.", latencies)
 	sync := histogram("drawdown_wal_sync_seconds", "Writing and syncing a batch of entries.", latencies)
 	synced := histogram("drawdown_wal_sync_bytes", "Bytes written with one sync.", prometheus.ExponentialBuckets(256, 4, 8))
 	freeze := histogram("drawdown_snapshot_freeze_seconds", "How long a snapshot held up the engine.", latencies)
+	flush := histogram("drawdown_index_flush_seconds", "Writing a run of identifiers and history to the disk.", prometheus.ExponentialBuckets(.01, 2, 12))
+	merge := histogram("drawdown_index_merge_seconds", "Merging runs on the disk.", prometheus.ExponentialBuckets(.01, 2, 14))
 	snapshot := histogram("drawdown_snapshot_seconds", "Writing and verifying a snapshot.", prometheus.ExponentialBuckets(.01, 2, 16))
 	failures := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "drawdown_snapshot_failures_total", Help: "Snapshots that could not be written; the log keeps everything.",
@@ -38,11 +41,16 @@ func newObserver(registry prometheus.Registerer) raftstore.Observer {
 			commands.Observe(float64(n))
 			bytes.Observe(float64(size))
 		},
+		Wait:   func(d time.Duration) { wait.Observe(d.Seconds()) },
 		Commit: func(d time.Duration) { commit.Observe(d.Seconds()) },
 		Apply:  func(_ int, d time.Duration) { apply.Observe(d.Seconds()) },
 		Sync: func(size int, d time.Duration) {
 			sync.Observe(d.Seconds())
 			synced.Observe(float64(size))
+		},
+		Index: raftstore.IndexObserver{
+			Flush: func(d time.Duration) { flush.Observe(d.Seconds()) },
+			Merge: func(d time.Duration) { merge.Observe(d.Seconds()) },
 		},
 		Freeze: func(d time.Duration) { freeze.Observe(d.Seconds()) },
 		Snapshot: func(d time.Duration, _ int64, err error) {
@@ -85,6 +93,8 @@ var gauges = []gauge{
 	newGauge("queue_requests", "Submissions that wait.", func(s *snapshotOfStore) float64 { return float64(s.QueueRequests) }),
 	newGauge("queue_commands", "Commands that wait.", func(s *snapshotOfStore) float64 { return float64(s.QueueCommands) }),
 	newGauge("queue_bytes", "Bytes that wait.", func(s *snapshotOfStore) float64 { return float64(s.QueueBytes) }),
+	newGauge("entries_in_flight", "Entries handed to raft whose outcome is not known.", func(s *snapshotOfStore) float64 { return float64(s.EntriesInFlight) }),
+	newGauge("apply_lag_entries", "Entries committed and not yet carried out.", func(s *snapshotOfStore) float64 { return float64(max(s.Commit, s.Passed) - s.Passed) }),
 	newGauge("disk_full", "1 while writes are refused for want of disk space.", func(s *snapshotOfStore) float64 { return flag(s.DiskFull) }),
 	newGauge("snapshot_index", "Index of the newest snapshot.", func(s *snapshotOfStore) float64 { return float64(s.SnapshotIndex) }),
 	newGauge("snapshot_age_seconds", "Age of the newest snapshot.", func(s *snapshotOfStore) float64 { return s.SnapshotAge.Seconds() }),
@@ -94,6 +104,7 @@ var gauges = []gauge{
 	newGauge("index_identifiers", "Identifiers known.", func(s *snapshotOfStore) float64 { return float64(s.index.Identifiers) }),
 	newGauge("index_records", "Records of history.", func(s *snapshotOfStore) float64 { return float64(s.index.Records) }),
 	newGauge("index_runs", "Sorted runs on disk.", func(s *snapshotOfStore) float64 { return float64(s.index.Runs) }),
+	newGauge("index_sealed_runs", "Runs that wait to be written to the disk.", func(s *snapshotOfStore) float64 { return float64(s.index.SealedRuns) }),
 	newGauge("index_memory_bytes", "Memory of what is not yet on disk.", func(s *snapshotOfStore) float64 { return float64(s.index.MemoryBytes) }),
 	newGauge("index_lag_records", "Records that are not yet on disk.", func(s *snapshotOfStore) float64 { return float64(s.index.LagRecords) }),
 	newGauge("index_pressure", "How full the index's memory is, 0 to 1.", func(s *snapshotOfStore) float64 { return s.Pressure }),

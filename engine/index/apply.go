@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
-// Apply adds one entry's batch. On return every reader sees it. A batch that the durable index covers is
+// Apply adds one entry's batch. On return Lookup and every reader see it: those of a large batch's records may
+// still be on their way into memory, and then a reader waits for them. A batch that the durable index covers is
 // skipped whole: it is replay, and its run is in the store. Batches come in ascending Index; indexes may be left
 // out. While more than MaxSealedRuns runs wait to be flushed, Apply blocks (I12).
 //
-// The batch may be reused at once. An error is lasting: the index must be closed.
+// The batch, and the data it was given, must stay as they are until the next Apply or Settle. An error is lasting:
+// the index must be closed.
 func (x *Index) Apply(b *Batch) error {
+	x.Settle()
 	if b.Index <= x.durable.Load() {
 		return x.failure()
 	}
@@ -19,14 +23,26 @@ func (x *Index) Apply(b *Batch) error {
 		return err
 	}
 	x.applying.Lock()
-	defer x.applying.Unlock()
 	if b.Index <= x.mem.last {
+		defer x.applying.Unlock()
 		if b.Index <= x.mem.after {
 			return nil // sealed, and perhaps durable since the check above
 		}
 		return fmt.Errorf("index: entry %d applied after entry %d", b.Index, x.mem.last)
 	}
-	if err := x.mem.apply(b); err != nil {
+	x.mem.identifiers.addAll(b.identifiers)
+	if len(b.records) < applyApart {
+		return x.applyRecords(b)
+	}
+	// The caller goes on with the next entry meanwhile; it needs identifiers, not records.
+	go func() { _ = x.applyRecords(b) }() // its error is the index's from now on
+	return nil
+}
+
+// applyRecords is the second half of Apply, and gives up the lock.
+func (x *Index) applyRecords(b *Batch) error {
+	defer x.applying.Unlock()
+	if err := x.mem.applyRecords(b); err != nil {
 		x.fatal(err)
 		return err
 	}
@@ -34,6 +50,12 @@ func (x *Index) Apply(b *Batch) error {
 		x.seal()
 	}
 	return nil
+}
+
+// Settle waits until the last batch is in memory whole.
+func (x *Index) Settle() {
+	x.applying.RLock()
+	defer x.applying.RUnlock()
 }
 
 func (x *Index) failure() error {
@@ -197,6 +219,7 @@ func (x *Index) takeRunID() uint64 {
 // flush brings one sealed run into the store and publishes it. The reader's view changes only after the ingest
 // has returned, and the durable index with it.
 func (x *Index) flush(m *memRun, id uint64) error {
+	defer since(x.options.OnFlush, time.Now())
 	run, paths, err := x.build(m, id)
 	if err != nil {
 		return err
@@ -215,4 +238,11 @@ func (x *Index) flush(m *memRun, id uint64) error {
 	})
 	x.finishWaiters(nil)
 	return nil
+}
+
+// since is for observers that may be nil.
+func since(observe func(time.Duration), start time.Time) {
+	if observe != nil {
+		observe(time.Since(start))
+	}
 }

@@ -40,7 +40,7 @@ func (b *Batch) AddIdentifier(f Fingerprint, p Place) {
 }
 
 // AddRecord adds a record to the history of p.Account. time is the entry's stamp in Unix nanoseconds; data must
-// stay as it is until Apply has returned, which copies it. Within an account the Seq of every batch's records must be above those of all batches before; the
+// stay as it is until the next Apply or Settle. Within an account the Seq of every batch's records must be above those of all batches before; the
 // order of calls within a batch is free.
 func (b *Batch) AddRecord(p Place, time int64, data []byte) {
 	if n := len(b.records); n > 0 && !earlier(b.records[n-1].Place, p) {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -49,6 +50,8 @@ type Options struct {
 	// OnFatal is told of the first error in the background (building, ingesting, merging, Pebble's own). From
 	// then on every call fails with it: the index is unusable and the process must stop. Default: panic.
 	OnFatal func(error)
+	// OnFlush and OnMerge are told how long each flush and each merge took. May be nil; they must be quick.
+	OnFlush, OnMerge func(time.Duration)
 
 	tableBytes int // about how large one SST gets before a run goes on in the next
 }
@@ -97,8 +100,8 @@ type Index struct {
 	db      *pebble.DB
 	cache   *pebble.Cache
 
-	applying sync.Mutex // Apply, or a seal
-	mem      *memRun    // the run of the current view; guarded by applying
+	applying sync.RWMutex // held while a batch goes into memory, and for a seal
+	mem      *memRun      // the run of the current view; guarded by applying
 	durable  atomic.Uint64
 	closing  atomic.Bool
 	damage   atomic.Pointer[string] // the file of the last damage that Pebble met
@@ -181,6 +184,7 @@ func (x *Index) Close() error {
 	if x.closing.Swap(true) {
 		return ErrClosed
 	}
+	x.Settle()
 	x.mu.Lock()
 	x.changed.Broadcast()
 	for x.readers > 0 {
@@ -196,8 +200,14 @@ func (x *Index) Close() error {
 	return err
 }
 
-// acquire returns the current view, which the caller must release.
+// acquire returns the current view, with all of the last batch, which the caller must release.
 func (x *Index) acquire() (*view, error) {
+	x.Settle()
+	return x.acquireNow()
+}
+
+// acquireNow is acquire for those who do not look at records.
+func (x *Index) acquireNow() (*view, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.err != nil {

@@ -27,7 +27,7 @@ func (x *Index) Lookup(fps []Fingerprint, places []Place, found []bool) error {
 	if len(places) != len(fps) || len(found) != len(fps) {
 		return fmt.Errorf("index: lookup of %d fingerprints into %d places, %d flags", len(fps), len(places), len(found))
 	}
-	v, err := x.acquire()
+	v, err := x.acquireNow()
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ const (
 	// applyAhead is how many table slots are loaded before they are needed, so that the waits overlap. The loops
 	// that load do little else: the fewer instructions between two loads, the more are under way at once.
 	applyAhead = 64
-	// applyApart is how many identifiers are worth a goroutine of their own beside the records.
+	// applyApart is how many records are worth a goroutine of their own.
 	applyApart = 512
 	// spanRows is how many rows a span collects before a new one may begin.
 	spanRows = 1024
@@ -104,23 +104,10 @@ func (m *memRun) record(n uint32) Record {
 	return Record{Place{m.accounts.entries[r.slot].account, r.seq}, r.time, m.rowData(r)}
 }
 
-// apply adds one batch. An error means that the caller broke the order of sequences and leaves the run unusable.
-func (m *memRun) apply(b *Batch) error {
-	b.sort()
-	var identifiers sync.WaitGroup
-	if len(b.identifiers) < applyApart {
-		m.identifiers.addAll(b.identifiers)
-	} else {
-		identifiers.Go(func() { m.identifiers.addAll(b.identifiers) })
-	}
-	err := m.applyRecords(b)
-	identifiers.Wait()
-	m.account(b)
-	return err
-}
-
-// applyRecords adds a batch's records and notes.
+// applyRecords adds a batch's records and notes, and counts it; its identifiers are in already. An error means that
+// the caller broke the order of sequences and leaves the run unusable.
 func (m *memRun) applyRecords(b *Batch) error {
+	b.sort()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	sink, first := uint64(0), m.count
@@ -142,6 +129,7 @@ func (m *memRun) applyRecords(b *Batch) error {
 	}
 	m.last = b.Index
 	m.batches++
+	m.account(b)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package index
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -155,6 +156,7 @@ func (x *Index) dropRuns(runs []*diskRun) error {
 // is ingested beside them: a crash before they are dropped leaves runs whose range lies within another's, which
 // Open knows to drop. It gives up the reference to v.
 func (x *Index) merge(v *view, runs []*diskRun, id uint64) error {
+	defer since(x.options.OnMerge, time.Now())
 	merged, paths, err := x.writeMerged(runs, id)
 	if err == nil {
 		err = x.ingest(paths)

@@ -15,7 +15,7 @@ type Stats struct {
 
 // Stats returns the current figures. After Close or a fatal error they are zero.
 func (x *Index) Stats() Stats {
-	v, err := x.acquire()
+	v, err := x.acquireNow()
 	if err != nil {
 		return Stats{}
 	}

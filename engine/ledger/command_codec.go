@@ -1,7 +1,5 @@
 package ledger
 
-import "encoding/hex"
-
 // A command is its kind (one byte) and its body. Kinds never change meaning.
 const (
 	kindInit byte = iota + 1
@@ -35,8 +33,6 @@ const (
 	reportSource
 	reportUnknown // no version writes this bit yet
 )
-
-const uuidBytes = 16
 
 func (c *Report) appendTo(dst []byte) []byte {
 	kind := kindReport
@@ -180,52 +176,6 @@ func (t *reportTexts) readOptional(r *reader, flags byte) {
 		t.source = r.bytes()
 	}
 }
-
-// packUUID is the 16 bytes of a UUID in its usual lower-case form. Any other
-// text is not packed, so that the very bytes can be given back.
-func packUUID[T string | []byte](s T) (packed [uuidBytes]byte, ok bool) {
-	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return packed, false
-	}
-	at := 0
-	for i := 0; i < 36; {
-		if i == 8 || i == 13 || i == 18 || i == 23 {
-			i++
-			continue
-		}
-		hi, lo := hexDigit[s[i]], hexDigit[s[i+1]]
-		if (hi|lo)&0xf0 != 0 {
-			return packed, false
-		}
-		packed[at] = hi<<4 | lo
-		at++
-		i += 2
-	}
-	return packed, true
-}
-
-// unpackUUID is the inverse of packUUID.
-func unpackUUID(b []byte) string {
-	var s [36]byte
-	hex.Encode(s[0:8], b[0:4])
-	hex.Encode(s[9:13], b[4:6])
-	hex.Encode(s[14:18], b[6:8])
-	hex.Encode(s[19:23], b[8:10])
-	hex.Encode(s[24:36], b[10:16])
-	s[8], s[13], s[18], s[23] = '-', '-', '-', '-'
-	return string(s[:])
-}
-
-// hexDigit is the value of a lower-case hexadecimal digit, 0xff for any other.
-var hexDigit = func() (table [256]byte) {
-	for i := range table {
-		table[i] = 0xff
-	}
-	for i, c := range "0123456789abcdef" {
-		table[c] = byte(i)
-	}
-	return table
-}()
 
 func (c *Init) appendTo(dst []byte) []byte {
 	dst = append(dst, kindInit)
