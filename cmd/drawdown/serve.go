@@ -104,6 +104,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	if profiles != nil {
 		defer profiles.Close()
 	}
+	go keepHeadroom(ctx)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: gcTime})), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 

@@ -1,9 +1,13 @@
 package ledger
 
+import "slices"
+
 // Hot state lives in arenas: values without pointers in blocks of fixed size,
 // named by their index. The garbage collector has nothing to look at, growing
 // never moves what is there, and a copy is a copy of blocks. Indices are stable
-// for the life of the process; 0 names nothing.
+// for the life of the process; 0 names nothing. A block is a whole number of pages and
+// begins at one, so that values of 32, 64, 96 or 128 bytes meet no more cache lines than
+// they must.
 
 const (
 	arenaShift = 12
@@ -13,7 +17,7 @@ const (
 
 // arena holds values of T, which must not contain pointers.
 type arena[T any] struct {
-	blocks [][]T
+	blocks []*[arenaBlock]T
 	used   uint32 // indices handed out, 0 included
 }
 
@@ -31,7 +35,7 @@ func (a *arena[T]) add() uint32 {
 		panic("ledger: an arena is full")
 	}
 	if int(i>>arenaShift) == len(a.blocks) {
-		a.blocks = append(a.blocks, make([]T, arenaBlock))
+		a.blocks = append(a.blocks, new([arenaBlock]T))
 	}
 	a.used++
 	return i
@@ -44,13 +48,17 @@ func (a *arena[T]) has(i uint32) bool { return i != 0 && i < a.used }
 // memory costs several times the copy itself.
 func (a *arena[T]) copyFrom(src *arena[T]) {
 	for len(a.blocks) < len(src.blocks) {
-		a.blocks = append(a.blocks, make([]T, arenaBlock))
+		a.blocks = append(a.blocks, new([arenaBlock]T))
 	}
 	for i, block := range src.blocks {
-		copy(a.blocks[i], block)
+		*a.blocks[i] = *block
 	}
 	a.used = src.used
 }
+
+// share is a view of what a holds now. a may go on growing, if nothing that is there
+// is changed.
+func (a *arena[T]) share() arena[T] { return arena[T]{slices.Clone(a.blocks), a.used} }
 
 // textArena keeps byte strings for ever, one after the other. A reference is the
 // place and the length in one word; a prefix of the arena never changes, so that

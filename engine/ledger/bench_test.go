@@ -119,3 +119,29 @@ func BenchmarkRestore1MAccounts(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkCustomersOf looks the customers of reports up by their names.
+func BenchmarkCustomersOf(b *testing.B) {
+	for _, customers := range []int{100_000, 1_000_000, 10_000_000} {
+		b.Run(fmt.Sprint("customers=", customers), func(b *testing.B) {
+			d := newDirectory()
+			d.seed(&[16]byte{1, 2, 3})
+			for i := range customers {
+				d.customer(Live, fmt.Append(nil, "cus_", i+10_000_000), 0)
+			}
+			const count = 1 << 17
+			random := rand.New(rand.NewPCG(1, 1))
+			reports, numbers := make([]report, count), make([]uint32, count)
+			for i := range reports {
+				reports[i].texts = &reportTexts{customer: fmt.Append(nil, "cus_", random.IntN(customers)+10_000_000)}
+			}
+			i := 0
+			for b.Loop() {
+				from := i % count
+				d.customersOf(reports[from:from+probeBlock], numbers[from:from+probeBlock])
+				i += probeBlock
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(i), "ns/name")
+		})
+	}
+}

@@ -15,7 +15,9 @@ type Book struct {
 
 	accounts   arena[account] // index: customer number / shards + 1
 	positions  arena[position]
+	waits      arena[waiting]
 	grants     arena[grant]
+	details    arena[grantDetails] // index: that of the grant
 	debts      arena[debt]
 	freeDebt   uint32 // list of debts to use again
 	levels     arena[level]
@@ -25,73 +27,10 @@ type Book struct {
 	schedule   schedule
 }
 
-// account is all that one customer holds.
-type account struct {
-	firstPosition uint32
-	lastGrant     uint32
-	grants        uint32 // how many there are; the next ordinal is one more
-	firstLevel    uint32
-}
-
-// position is what one account holds and owes in one currency.
-// I3: granted = balance + reserved + consumed + forfeited.
-type position struct {
-	account  uint32
-	currency uint32
-	next     uint32 // of the account's positions
-	live     uint32 // first of the live grants: pending or granted, in order of burn-down
-	liveLen  uint32
-	debtHead uint32
-	debtTail uint32
-	scopes   uint32 // the directory's scope epoch at the last settlement
-	due      int64  // Unix seconds of the next expiry or activation, 0 if none
-
-	granted   Amount // sum of the amounts of all grants
-	balance   Amount // what remains of granted grants: what can be spent
-	reserved  Amount // what remains of pending grants
-	consumed  Amount
-	forfeited Amount // expired and voided
-	owed      Amount // sum of the debts
-}
-
-// grant is the hot part of a Grant. I3: amount = remaining + consumed + forfeited.
-type grant struct {
-	position uint32
-	ordinal  uint32
-	nextLive uint32
-	previous uint32 // of all the account's grants, newest first
-	priority uint32
-	status   GrantStatus
-	category Category
-	scoped   bool
-	cold     textRef // name, scope, metadata: see grantTexts
-
-	amount    Amount
-	remaining Amount
-	consumed  Amount
-	forfeited Amount // expired or voided, as status says
-
-	effective int64 // Unix seconds
-	expires   int64 // Unix seconds, 0 is never
-	ended     int64 // Unix seconds of the void, 0 unless voided
-	began     int64 // Unix seconds at which it was granted, 0 until then
-	created   int64
-	updated   int64
-}
-
-// debt is the part of an event's cost that no grant covered yet.
-type debt struct {
-	seq          uint64
-	amount       Amount
-	meter        uint32
-	subscription uint32
-	next         uint32
-}
-
 // scopeNumbers is a Scope in numbers; empty lists restrict nothing.
 type scopeNumbers struct{ prices, meters []uint32 }
 
-// grantTexts is the cold part of a grant.
+// grantTexts is what a grant says in words, and its scope.
 type grantTexts struct {
 	name          string
 	applicability []byte
@@ -147,25 +86,61 @@ func (b *Book) findGrant(number, ordinal uint32) uint32 {
 	}
 	i := a.lastGrant
 	for i != 0 && b.grants.at(i).ordinal != ordinal {
-		i = b.grants.at(i).previous
+		i = b.details.at(i).previous
 	}
 	return i
 }
 
+// grantsOf is how many grants the account has; the next one's ordinal is one more.
+func (b *Book) grantsOf(a *account) uint32 {
+	if a.lastGrant == 0 {
+		return 0
+	}
+	return b.grants.at(a.lastGrant).ordinal
+}
+
+// addGrant puts a grant at the end of its account's.
+func (b *Book) addGrant(a *account, g grant, details grantDetails) uint32 {
+	g.ordinal, details.previous = b.grantsOf(a)+1, a.lastGrant
+	a.lastGrant = b.grants.add()
+	b.details.add()
+	*b.grants.at(a.lastGrant), *b.details.at(a.lastGrant) = g, details
+	return a.lastGrant
+}
+
+// waiting is a copy of what of a position waits.
+func (b *Book) waiting(p *position) (w waiting) {
+	if p.waits != 0 {
+		w = *b.waits.at(p.waits)
+	}
+	return w
+}
+
+// waitingOf is waiting to be changed, made if missing.
+func (b *Book) waitingOf(p *position) *waiting {
+	if p.waits == 0 {
+		p.waits = b.waits.add()
+	}
+	return b.waits.at(p.waits)
+}
+
 // compareGrants is the order of burn-down: lower priority number, earlier expiry
 // (none last), promotional before paid, earlier effective, older.
-func compareGrants(a, b *grant) int {
-	switch {
-	case a.priority != b.priority:
-		return compare(a.priority, b.priority)
-	case a.expires != b.expires:
-		return compare(uint64(a.expires-1), uint64(b.expires-1)) // 0, never, wraps to the end
-	case a.category != b.category:
-		return compare(b.category, a.category)
-	case a.effective != b.effective:
-		return compare(a.effective, b.effective)
+func (b *Book) compareGrants(i, j uint32) int {
+	g, other := b.grants.at(i), b.grants.at(j)
+	if g.priority != other.priority {
+		return compare(g.priority, other.priority)
 	}
-	return compare(a.ordinal, b.ordinal)
+	d, details := b.details.at(i), b.details.at(j)
+	switch {
+	case d.expires != details.expires:
+		return compare(uint64(d.expires-1), uint64(details.expires-1)) // 0, never, wraps to the end
+	case g.category != other.category:
+		return compare(other.category, g.category)
+	case d.effective != details.effective:
+		return compare(d.effective, details.effective)
+	}
+	return compare(g.ordinal, other.ordinal)
 }
 
 func compare[T uint32 | uint64 | int64 | Category](a, b T) int {
@@ -180,14 +155,20 @@ func compare[T uint32 | uint64 | int64 | Category](a, b T) int {
 
 // addLive puts a grant into its place among the position's live grants.
 func (b *Book) addLive(p *position, i uint32) {
-	g := b.grants.at(i)
 	link := &p.live
-	for *link != 0 && compareGrants(b.grants.at(*link), g) < 0 {
+	for *link != 0 && b.compareGrants(*link, i) < 0 {
 		link = &b.grants.at(*link).nextLive
 	}
-	g.nextLive = *link
+	b.grants.at(i).nextLive = *link
 	*link = i
-	p.liveLen++
+}
+
+// countLive is how many live grants the position has, counted as far as limit.
+func (b *Book) countLive(p *position, limit int) (n int) {
+	for i := p.live; i != 0 && n < limit; i = b.grants.at(i).nextLive {
+		n++
+	}
+	return n
 }
 
 // sweepLive takes out the live grants that have ended.
@@ -195,12 +176,11 @@ func (b *Book) sweepLive(p *position) {
 	link := &p.live
 	for *link != 0 {
 		g := b.grants.at(*link)
-		if g.status == GrantPending || g.status == GrantGranted {
+		if g.isLive() {
 			link = &g.nextLive
 			continue
 		}
 		*link, g.nextLive = g.nextLive, 0
-		p.liveLen--
 	}
 }
 
@@ -208,10 +188,10 @@ func (b *Book) sweepLive(p *position) {
 func (b *Book) reschedule(pi uint32, p *position) {
 	due := int64(0)
 	for i := p.live; i != 0; i = b.grants.at(i).nextLive {
-		g := b.grants.at(i)
-		due = earlier(due, g.expires)
-		if g.status == GrantPending {
-			due = earlier(due, g.effective)
+		details := b.details.at(i)
+		due = earlier(due, details.expires)
+		if b.grants.at(i).status == GrantPending {
+			due = earlier(due, details.effective)
 		}
 	}
 	if due != p.due {
@@ -232,11 +212,11 @@ func earlier(a, b int64) int64 {
 
 // applies says whether a grant may pay for an event of the meter and subscription,
 // by the subscription's prices at the epoch.
-func (b *Book) applies(g *grant, meter, subscription, epoch uint32, d *Directory) bool {
-	if !g.scoped {
+func (b *Book) applies(i, meter, subscription, epoch uint32, d *Directory) bool {
+	if !b.grants.at(i).scoped {
 		return true
 	}
-	scope := b.texts(g).scope
+	scope := b.texts(i).scope
 	if len(scope.meters) > 0 && !slices.Contains(scope.meters, meter) {
 		return false
 	}
@@ -256,14 +236,20 @@ func (s *scopeNumbers) paysPricesOf(subscription, epoch uint32, d *Directory) bo
 	return false
 }
 
-func (b *Book) setTexts(g *grant, t *grantTexts) {
-	g.scoped = len(t.scope.prices)+len(t.scope.meters) > 0
-	if !g.scoped && t.name == "" && t.applicability == nil && t.metadata == nil {
-		g.cold = 0
-		return
-	}
-	g.cold = b.text.add(t.appendTo(nil))
+func (b *Book) setTexts(i uint32, t *grantTexts) {
+	b.grants.at(i).scoped = t.scoped()
+	b.details.at(i).texts = b.addTexts(t)
 }
+
+// addTexts keeps the texts of a grant; 0 is a grant without any.
+func (b *Book) addTexts(t *grantTexts) textRef {
+	if !t.scoped() && t.name == "" && t.applicability == nil && t.metadata == nil {
+		return 0
+	}
+	return b.text.add(t.appendTo(nil))
+}
+
+func (t *grantTexts) scoped() bool { return len(t.scope.prices)+len(t.scope.meters) > 0 }
 
 func (t *grantTexts) appendTo(dst []byte) []byte {
 	w := fieldWriter{dst}
@@ -286,10 +272,10 @@ func (t *grantTexts) decode(data []byte) error {
 	return f.r.end()
 }
 
-// texts reads the cold part of a grant. The bytes in it belong to the book.
-func (b *Book) texts(g *grant) grantTexts {
+// texts reads the texts of a grant. The bytes in it belong to the book.
+func (b *Book) texts(i uint32) grantTexts {
 	var t grantTexts
-	if err := t.decode(b.text.get(g.cold)); err != nil {
+	if err := t.decode(b.text.get(b.details.at(i).texts)); err != nil {
 		panic("ledger: a grant's texts: " + err.Error())
 	}
 	return t
@@ -309,6 +295,8 @@ func readNumbers(r *reader) (list []uint32) {
 	return list
 }
 
+// addDebt puts a debt at the end of the queue; the caller has made sure that what is
+// owed has room for it.
 func (b *Book) addDebt(p *position, d debt) {
 	i := b.freeDebt
 	if i != 0 {
@@ -317,23 +305,29 @@ func (b *Book) addDebt(p *position, d debt) {
 		i = b.debts.add()
 	}
 	*b.debts.at(i) = d
-	if p.debtTail != 0 {
-		b.debts.at(p.debtTail).next = i
+	w := b.waitingOf(p)
+	w.owed = w.owed.plus(d.amount)
+	if w.debtTail != 0 {
+		b.debts.at(w.debtTail).next = i
 	} else {
-		p.debtHead = i
+		w.debtHead = i
 	}
-	p.debtTail = i
+	w.debtTail = i
 }
 
 // checkPosition is the cheap half of I3, run after every operation.
-func checkPosition(p *position) {
-	if p.granted != p.balance.plus(p.reserved).plus(p.consumed).plus(p.forfeited) {
+func (b *Book) checkPosition(p *position) {
+	sum := p.balance.plus(p.consumed).plus(p.forfeited)
+	if p.waits != 0 {
+		sum = sum.plus(b.waits.at(p.waits).reserved)
+	}
+	if p.granted != sum {
 		panic("ledger: I3: a position's amounts do not add up")
 	}
 }
 
 func checkGrant(g *grant) {
-	if g.amount != g.remaining.plus(g.consumed).plus(g.forfeited) {
+	if g.amount != g.rest.plus(g.consumed) || g.status == GrantDepleted && !g.rest.IsZero() {
 		panic("ledger: I3: a grant's amounts do not add up")
 	}
 }

@@ -12,21 +12,22 @@ func (b *Book) Grant(id GrantID, d *Directory) (Grant, bool) {
 }
 
 func (b *Book) view(i uint32, d *Directory) Grant {
-	g := b.grants.at(i)
-	p := b.positions.at(g.position)
-	texts := b.texts(g)
+	g, details := b.grants.at(i), b.details.at(i)
+	p := b.positions.at(details.position)
+	texts := b.texts(i)
 	v := Grant{
-		ID: GrantID{p.account, g.ordinal}, Currency: p.currency, Amount: g.amount, Remaining: g.remaining,
-		Consumed: g.consumed, Category: g.category, Status: g.status, Priority: g.priority, EffectiveAt: g.effective,
-		ExpiresAt: g.expires, VoidedAt: g.ended, GrantedAt: g.began, Name: texts.name,
-		Applicability: clone(texts.applicability), Metadata: clone(texts.metadata), Created: g.created, Updated: g.updated,
+		ID: GrantID{p.account, g.ordinal}, Currency: p.currency, Amount: g.amount, Remaining: g.remaining(),
+		Consumed: g.consumed, Category: g.category, Status: g.status, Priority: g.priority,
+		EffectiveAt: details.effective, ExpiresAt: details.expires, VoidedAt: int64(details.ended),
+		GrantedAt: int64(details.began), Name: texts.name, Applicability: clone(texts.applicability),
+		Metadata: clone(texts.metadata), Created: details.created, Updated: details.updated,
 	}
 	v.Customer, _, _ = d.CustomerID(p.account)
 	switch g.status {
 	case GrantExpired:
-		v.Expired = g.forfeited
+		v.Expired = g.forfeited()
 	case GrantVoided:
-		v.Voided = g.forfeited
+		v.Voided = g.forfeited()
 	}
 	return v
 }
@@ -39,7 +40,7 @@ func (b *Book) EachGrant(number uint32, f *GrantFilter, d *Directory, fn func(Gr
 	if a == nil {
 		return
 	}
-	for i := a.lastGrant; i != 0; i = b.grants.at(i).previous {
+	for i := a.lastGrant; i != 0; i = b.details.at(i).previous {
 		if !b.selects(i, f, d) {
 			continue
 		}
@@ -51,12 +52,12 @@ func (b *Book) EachGrant(number uint32, f *GrantFilter, d *Directory, fn func(Gr
 
 // selects is the part of the filter that needs no texts, but for the scope.
 func (b *Book) selects(i uint32, f *GrantFilter, d *Directory) bool {
-	g := b.grants.at(i)
-	if f.Currency != 0 && b.positions.at(g.position).currency != f.Currency ||
-		f.Category != nil && g.category != *f.Category || !f.Created.Contains(seconds(g.created)) {
+	g, details := b.grants.at(i), b.details.at(i)
+	if f.Currency != 0 && b.positions.at(details.position).currency != f.Currency ||
+		f.Category != nil && g.category != *f.Category || !f.Created.Contains(seconds(details.created)) {
 		return false
 	}
-	if f.Subscription != "" && !b.paysFor(g, d.FindSubscription(f.Mode, f.Subscription), d) {
+	if f.Subscription != "" && !b.paysFor(i, d.FindSubscription(f.Mode, f.Subscription), d) {
 		return false
 	}
 	if len(f.Statuses) == 0 {
@@ -71,11 +72,11 @@ func (b *Book) selects(i uint32, f *GrantFilter, d *Directory) bool {
 }
 
 // paysFor says whether the grant may pay for some event of the subscription.
-func (b *Book) paysFor(g *grant, subscription uint32, d *Directory) bool {
-	if !g.scoped {
+func (b *Book) paysFor(i, subscription uint32, d *Directory) bool {
+	if !b.grants.at(i).scoped {
 		return true
 	}
-	scope := b.texts(g).scope
+	scope := b.texts(i).scope
 	return scope.paysPricesOf(subscription, d.scopeEpoch, d)
 }
 
@@ -103,12 +104,12 @@ func (b *Book) Summary(number uint32, subscription string, mode Mode, now int64,
 		sum := BalanceSummary{Currency: p.currency}
 		for i := p.live; i != 0; i = b.grants.at(i).nextLive {
 			g := b.grants.at(i)
-			if !g.spendable(now) || subscription != "" && !b.paysFor(g, d.FindSubscription(mode, subscription), d) {
+			if !b.spendable(i, now) || subscription != "" && !b.paysFor(i, d.FindSubscription(mode, subscription), d) {
 				continue
 			}
 			sum.Grants++
 			sum.Total = sum.Total.plus(g.amount)
-			sum.Remaining = sum.Remaining.plus(g.remaining)
+			sum.Remaining = sum.Remaining.plus(g.remaining())
 		}
 		if sum.Grants > 0 {
 			list = append(list, sum)
@@ -118,8 +119,9 @@ func (b *Book) Summary(number uint32, subscription string, mode Mode, now int64,
 }
 
 // spendable says whether a grant can be drawn on at now (Unix nanoseconds).
-func (g *grant) spendable(now int64) bool {
-	return g.status == GrantGranted && (g.expires == 0 || seconds(now) < g.expires)
+func (b *Book) spendable(i uint32, now int64) bool {
+	expires := b.details.at(i).expires
+	return b.grants.at(i).status == GrantGranted && (expires == 0 || seconds(now) < expires)
 }
 
 // Pending is what an account owes by currency; currency 0 is all of them, and
@@ -131,10 +133,10 @@ func (b *Book) Pending(number, currency uint32, mode Mode, subscription string, 
 	}
 	for pi := a.firstPosition; pi != 0; pi = b.positions.at(pi).next {
 		p := b.positions.at(pi)
-		if currency != 0 && p.currency != currency || p.owed.IsZero() {
+		owed := b.waiting(p).owed
+		if currency != 0 && p.currency != currency || owed.IsZero() {
 			continue
 		}
-		owed := p.owed
 		if subscription != "" {
 			owed = b.owedBy(p, d.FindSubscription(mode, subscription))
 		}
@@ -146,7 +148,7 @@ func (b *Book) Pending(number, currency uint32, mode Mode, subscription string, 
 }
 
 func (b *Book) owedBy(p *position, subscription uint32) (sum Amount) {
-	for i := p.debtHead; i != 0 && subscription != 0; i = b.debts.at(i).next {
+	for i := b.waiting(p).debtHead; i != 0 && subscription != 0; i = b.debts.at(i).next {
 		if d := b.debts.at(i); d.subscription == subscription {
 			sum = sum.plus(d.amount)
 		}
@@ -162,7 +164,7 @@ func (b *Book) EachDebt(number uint32, fn func(seq uint64, amount Amount)) {
 		return
 	}
 	for pi := a.firstPosition; pi != 0; pi = b.positions.at(pi).next {
-		for i := b.positions.at(pi).debtHead; i != 0; i = b.debts.at(i).next {
+		for i := b.waiting(b.positions.at(pi)).debtHead; i != 0; i = b.debts.at(i).next {
 			fn(b.debts.at(i).seq, b.debts.at(i).amount)
 		}
 	}
@@ -182,9 +184,9 @@ func (b *Book) Holder(number, currency uint32, now int64) (h Holder, ok bool) {
 		}
 		h = Holder{Number: number}
 		for i := p.live; i != 0; i = b.grants.at(i).nextLive {
-			if g := b.grants.at(i); g.spendable(now) {
+			if b.spendable(i, now) {
 				h.Grants++
-				h.Balance = h.Balance.plus(g.remaining)
+				h.Balance = h.Balance.plus(b.grants.at(i).remaining())
 			}
 		}
 		return h, h.Grants > 0

@@ -96,7 +96,7 @@ func (b *Book) report(op *Op, now int64, d *Directory, out *Output, result *Resu
 		cost, fall = b.levels.at(li).change(op)
 	}
 	// Checked before anything moves: a refused event has changed nothing.
-	owed, ok := p.owed.Add(cost)
+	owed, ok := b.waiting(p).owed.Add(cost)
 	if ok {
 		_, ok = p.consumed.Add(owed)
 	}
@@ -108,7 +108,6 @@ func (b *Book) report(op *Op, now int64, d *Directory, out *Output, result *Resu
 	use := use{meter: op.meter, subscription: op.subscription, level: li}
 	rest := b.draw(p, use, cost, d, out, Row{Own: true})
 	if !rest.IsZero() {
-		p.owed = p.owed.plus(rest)
 		b.addDebt(p, debt{seq: op.Seq, amount: rest, meter: op.meter, subscription: op.subscription})
 	}
 	if op.isLevel {
@@ -117,7 +116,7 @@ func (b *Book) report(op *Op, now int64, d *Directory, out *Output, result *Resu
 			b.giveBack(pi, li, fall, op, now, d, out)
 		}
 	}
-	checkPosition(p)
+	b.checkPosition(p)
 	result.Consumed, result.Pending = cost.minus(rest), rest
 	out.finish(op, now, &RecordEvent{
 		Meter: op.meter, Currency: op.currency, Subscription: op.subscription, Value: op.report.value, Cost: cost,
@@ -141,16 +140,16 @@ func (b *Book) draw(p *position, u use, cost Amount, d *Directory, out *Output, 
 	for i := p.live; i != 0 && !cost.IsZero() && !p.balance.IsZero(); {
 		gi, g := i, b.grants.at(i)
 		i = g.nextLive
-		if g.status != GrantGranted || !b.applies(g, u.meter, u.subscription, p.scopes, d) {
+		if g.status != GrantGranted || !b.applies(gi, u.meter, u.subscription, p.scopes, d) {
 			continue
 		}
-		take := g.remaining.Min(cost)
+		take := g.rest.Min(cost)
 		cost = cost.minus(take)
-		g.remaining = g.remaining.minus(take)
+		g.rest = g.rest.minus(take)
 		g.consumed = g.consumed.plus(take)
 		p.balance = p.balance.minus(take)
 		p.consumed = p.consumed.plus(take)
-		if g.remaining.IsZero() {
+		if g.rest.IsZero() {
 			g.status, depleted = GrantDepleted, true
 		}
 		if u.level != 0 {
@@ -158,7 +157,7 @@ func (b *Book) draw(p *position, u use, cost Amount, d *Directory, out *Output, 
 		}
 		checkGrant(g)
 		row.Type, row.Negative, row.Currency = RowConsumption, true, p.currency
-		row.Grant, row.Amount, row.GrantRemaining, row.Balance = g.ordinal, take, g.remaining, p.balance
+		row.Grant, row.Amount, row.GrantRemaining, row.Balance = g.ordinal, take, g.rest, p.balance
 		out.rows = append(out.rows, row)
 	}
 	if depleted {
@@ -181,53 +180,56 @@ func (b *Book) catchUp(pi uint32, op *Op, now int64, d *Directory, out *Output) 
 	if credited || p.scopes != op.scopeSeen {
 		b.settle(p, op, d, out)
 	}
-	checkPosition(p)
+	b.checkPosition(p)
 }
 
 func (b *Book) expireDue(p *position, now int64, out *Output) {
 	for i := p.live; i != 0; i = b.grants.at(i).nextLive {
-		if g := b.grants.at(i); g.expires != 0 && seconds(now) >= g.expires {
-			b.forfeit(p, g, GrantExpired, now, out)
+		if expires := b.details.at(i).expires; expires != 0 && seconds(now) >= expires {
+			b.forfeit(p, i, GrantExpired, now, out)
 		}
 	}
 }
 
 func (b *Book) activateDue(p *position, now int64, out *Output) (credited bool) {
 	for i := p.live; i != 0; i = b.grants.at(i).nextLive {
-		if g := b.grants.at(i); g.status == GrantPending && seconds(now) >= g.effective {
-			b.activate(p, g, now, out)
+		if g := b.grants.at(i); g.status == GrantPending && seconds(now) >= b.details.at(i).effective {
+			w := b.waitingOf(p)
+			w.reserved = w.reserved.minus(g.rest)
+			b.activate(p, i, now, out)
 			credited = true
 		}
 	}
 	return credited
 }
 
-// activate makes a pending grant's credit available.
-func (b *Book) activate(p *position, g *grant, now int64, out *Output) {
-	g.status, g.began, g.updated = GrantGranted, seconds(now), now
-	p.reserved = p.reserved.minus(g.remaining)
-	p.balance = p.balance.plus(g.remaining)
+// activate makes the credit of a grant available, which was pending or is new.
+func (b *Book) activate(p *position, i uint32, now int64, out *Output) {
+	g, details := b.grants.at(i), b.details.at(i)
+	g.status, details.began, details.updated = GrantGranted, secondOf(now), now
+	p.balance = p.balance.plus(g.rest)
 	out.rows = append(out.rows, Row{
-		Type: RowGrant, Currency: p.currency, Grant: g.ordinal, Amount: g.remaining, GrantRemaining: g.remaining,
+		Type: RowGrant, Currency: p.currency, Grant: g.ordinal, Amount: g.rest, GrantRemaining: g.rest,
 		Balance: p.balance,
 	})
 }
 
 // forfeit ends a live grant: what remains of it is lost. A pending grant never
 // was in the balance, so its row moves nothing.
-func (b *Book) forfeit(p *position, g *grant, status GrantStatus, now int64, out *Output) {
-	lost, moved := g.remaining, g.remaining
+func (b *Book) forfeit(p *position, i uint32, status GrantStatus, now int64, out *Output) {
+	g, details := b.grants.at(i), b.details.at(i)
+	lost, moved := g.remaining(), g.remaining()
 	if g.status == GrantPending {
-		p.reserved, moved = p.reserved.minus(lost), Amount{}
+		w := b.waitingOf(p)
+		w.reserved, moved = w.reserved.minus(lost), Amount{}
 	} else {
 		p.balance = p.balance.minus(lost)
 	}
-	g.remaining, g.forfeited = Amount{}, g.forfeited.plus(lost)
 	p.forfeited = p.forfeited.plus(lost)
-	g.status, g.updated = status, now
+	g.status, details.updated = status, now // the rest is forfeited
 	kind := RowExpiration
 	if status == GrantVoided {
-		kind, g.ended = RowAdjustment, seconds(now)
+		kind, details.ended = RowAdjustment, secondOf(now)
 	}
 	checkGrant(g)
 	out.rows = append(out.rows, Row{
@@ -240,7 +242,11 @@ func (b *Book) forfeit(p *position, g *grant, status GrantStatus, now int64, out
 // was not paid in full leaves nothing for others of its kind: they are not tried.
 func (b *Book) settle(p *position, op *Op, d *Directory, out *Output) {
 	p.scopes = op.scopeSeen
-	link, last := &p.debtHead, uint32(0)
+	if p.waits == 0 {
+		return
+	}
+	w := b.waits.at(p.waits)
+	link, last := &w.debtHead, uint32(0)
 	type kind struct{ meter, subscription uint32 }
 	var dry map[kind]bool
 	for *link != 0 && !p.balance.IsZero() {
@@ -253,7 +259,7 @@ func (b *Book) settle(p *position, op *Op, d *Directory, out *Output) {
 		row := Row{EventSeq: owed.seq, Meter: owed.meter, Subscription: owed.subscription}
 		u := use{owed.meter, owed.subscription, b.findLevel(p.account, owed.meter)}
 		rest := b.draw(p, u, owed.amount, d, out, row)
-		p.owed = p.owed.minus(owed.amount.minus(rest))
+		w.owed = w.owed.minus(owed.amount.minus(rest))
 		owed.amount = rest
 		if !rest.IsZero() {
 			if dry == nil {
@@ -264,8 +270,8 @@ func (b *Book) settle(p *position, op *Op, d *Directory, out *Output) {
 			continue
 		}
 		*link = owed.next
-		if p.debtTail == i {
-			p.debtTail = last
+		if w.debtTail == i {
+			w.debtTail = last
 		}
 		*owed = debt{next: b.freeDebt}
 		b.freeDebt = i

@@ -44,17 +44,17 @@ func (b *Book) addTotals(number uint32, t *Totals) {
 	if a == nil {
 		return
 	}
-	one := Totals{Grants: uint64(a.grants)}
+	one := Totals{Grants: uint64(b.grantsOf(a))}
 	if a.firstPosition != 0 {
 		one.Accounts = 1
 	}
 	for i := a.firstPosition; i != 0; i = b.positions.at(i).next {
-		p := b.positions.at(i)
+		p, w := b.positions.at(i), b.waiting(b.positions.at(i))
 		sum := Totals{
-			Granted: p.granted, Balance: p.balance, Reserved: p.reserved, Consumed: p.consumed, Forfeited: p.forfeited,
-			Owed: p.owed,
+			Granted: p.granted, Balance: p.balance, Reserved: w.reserved, Consumed: p.consumed, Forfeited: p.forfeited,
+			Owed: w.owed,
 		}
-		for d := p.debtHead; d != 0; d = b.debts.at(d).next {
+		for d := w.debtHead; d != 0; d = b.debts.at(d).next {
 			sum.Debts++
 		}
 		one.Add(&sum)
@@ -70,23 +70,26 @@ func (b *Book) CheckAccount(number uint32) error {
 	if a == nil {
 		return nil
 	}
-	sums := map[uint32]*position{}
-	count := uint32(0)
-	for i := a.lastGrant; i != 0; i = b.grants.at(i).previous {
-		count++
-		g := b.grants.at(i)
-		sum := sums[g.position]
+	sums := map[uint32]*grantSums{}
+	expected := b.grantsOf(a) // ordinals are dense: they count down to 1
+	for i := a.lastGrant; i != 0; i = b.details.at(i).previous {
+		g, pi := b.grants.at(i), b.details.at(i).position
+		if g.ordinal != expected {
+			return fmt.Errorf("I3: account %d: grant %d where %d is expected", number, g.ordinal, expected)
+		}
+		expected--
+		sum := sums[pi]
 		if sum == nil {
-			sum = &position{}
-			sums[g.position] = sum
+			sum = &grantSums{}
+			sums[pi] = sum
 		}
 		if !g.sound() || !sum.include(g) {
-			return fmt.Errorf("I3: account %d, grant %v: amount %v is not remaining %v + consumed %v + forfeited %v",
-				number, GrantID{number, g.ordinal}, g.amount, g.remaining, g.consumed, g.forfeited)
+			return fmt.Errorf("I3: account %d, grant %v, status %d: amount %v is not consumed %v + remaining or forfeited %v",
+				number, GrantID{number, g.ordinal}, g.status, g.amount, g.consumed, g.rest)
 		}
 	}
-	if count != a.grants {
-		return fmt.Errorf("I3: account %d: %d grants, %d expected", number, count, a.grants)
+	if expected != 0 {
+		return fmt.Errorf("I3: account %d: its first %d grants are missing", number, expected)
 	}
 	if err := b.checkLevels(number, a); err != nil {
 		return fmt.Errorf("I3: account %d, %w", number, err)
@@ -94,9 +97,9 @@ func (b *Book) CheckAccount(number uint32) error {
 	for i := a.firstPosition; i != 0; i = b.positions.at(i).next {
 		sum := sums[i]
 		if sum == nil {
-			sum = &position{}
+			sum = &grantSums{}
 		}
-		if err := b.checkSums(b.positions.at(i), sum); err != nil {
+		if err := b.checkSums(i, sum); err != nil {
 			return fmt.Errorf("I3: account %d, currency %d: %w", number, b.positions.at(i).currency, err)
 		}
 	}
@@ -127,7 +130,7 @@ func (b *Book) checkLevels(number uint32, a *account) error {
 // owedFor is what the account owes for a meter.
 func (b *Book) owedFor(a *account, meter uint32) (sum Amount) {
 	for i := a.firstPosition; i != 0; i = b.positions.at(i).next {
-		for di := b.positions.at(i).debtHead; di != 0; di = b.debts.at(di).next {
+		for di := b.waiting(b.positions.at(i)).debtHead; di != 0; di = b.debts.at(di).next {
 			if d := b.debts.at(di); d.meter == meter {
 				sum, _ = sum.Add(d.amount)
 			}
@@ -138,75 +141,103 @@ func (b *Book) owedFor(a *account, meter uint32) (sum Amount) {
 
 // sound is I3 of one grant, and that its status agrees with its amounts.
 func (g *grant) sound() bool {
-	sum, ok := g.remaining.Add(g.consumed)
-	if ok {
-		sum, ok = sum.Add(g.forfeited)
+	sum, ok := g.rest.Add(g.consumed)
+	if !ok || sum != g.amount {
+		return false
 	}
-	live := g.status == GrantPending || g.status == GrantGranted
-	return ok && sum == g.amount && live != g.remaining.IsZero() && (g.status != GrantPending || g.consumed.IsZero())
+	switch g.status {
+	case GrantPending:
+		return g.consumed.IsZero() && !g.rest.IsZero()
+	case GrantGranted:
+		return !g.rest.IsZero()
+	case GrantDepleted:
+		return g.rest.IsZero()
+	}
+	return true
 }
 
-// include adds a grant to sums of a position; false when they overflow.
-func (p *position) include(g *grant) bool {
+// grantSums is what the grants of a position come to, added up one by one.
+type grantSums struct {
+	granted, balance, reserved, consumed, forfeited Amount
+	live                                            int
+}
+
+// include adds a grant to the sums; false when they overflow.
+func (s *grantSums) include(g *grant) bool {
 	ok := [4]bool{true, true, true, true}
-	p.granted, ok[0] = p.granted.Add(g.amount)
-	p.consumed, ok[1] = p.consumed.Add(g.consumed)
-	p.forfeited, ok[2] = p.forfeited.Add(g.forfeited)
+	s.granted, ok[0] = s.granted.Add(g.amount)
+	s.consumed, ok[1] = s.consumed.Add(g.consumed)
+	s.forfeited, ok[2] = s.forfeited.Add(g.forfeited())
 	switch g.status {
 	case GrantGranted:
-		p.balance, ok[3] = p.balance.Add(g.remaining)
-		p.liveLen++
+		s.balance, ok[3] = s.balance.Add(g.rest)
+		s.live++
 	case GrantPending:
-		p.reserved, ok[3] = p.reserved.Add(g.remaining)
-		p.liveLen++
+		s.reserved, ok[3] = s.reserved.Add(g.rest)
+		s.live++
 	}
 	return ok == [4]bool{true, true, true, true}
 }
 
-func (b *Book) checkSums(p, sum *position) error {
+func (b *Book) checkSums(pi uint32, sum *grantSums) error {
+	p, w := b.positions.at(pi), b.waiting(b.positions.at(pi))
 	switch {
 	case p.granted != sum.granted:
 		return fmt.Errorf("granted %v, its grants %v", p.granted, sum.granted)
 	case p.balance != sum.balance:
 		return fmt.Errorf("balance %v, its grants hold %v", p.balance, sum.balance)
-	case p.reserved != sum.reserved:
-		return fmt.Errorf("reserved %v, its grants hold %v", p.reserved, sum.reserved)
+	case w.reserved != sum.reserved:
+		return fmt.Errorf("reserved %v, its grants hold %v", w.reserved, sum.reserved)
 	case p.consumed != sum.consumed:
 		return fmt.Errorf("consumed %v, its grants %v", p.consumed, sum.consumed)
 	case p.forfeited != sum.forfeited:
 		return fmt.Errorf("forfeited %v, its grants %v", p.forfeited, sum.forfeited)
-	case p.liveLen != sum.liveLen:
-		return fmt.Errorf("%d live grants, %d listed", sum.liveLen, p.liveLen)
 	}
-	return b.checkQueues(p)
+	if err := b.checkLive(pi, sum.live); err != nil {
+		return err
+	}
+	return b.checkDebts(&w)
 }
 
-// checkQueues walks the live grants and the debts of a position.
-func (b *Book) checkQueues(p *position) error {
-	live := uint32(0)
-	for i := p.live; i != 0; i = b.grants.at(i).nextLive {
+// checkLive walks the live grants of a position: all of them are there, each is its
+// own and lives, and they are in the order in which they are drawn on.
+func (b *Book) checkLive(pi uint32, expected int) error {
+	live := 0
+	for i := b.positions.at(pi).live; i != 0; i = b.grants.at(i).nextLive {
 		live++
-		if next := b.grants.at(i).nextLive; next != 0 && compareGrants(b.grants.at(i), b.grants.at(next)) >= 0 {
-			return fmt.Errorf("live grants out of order at grant %d", b.grants.at(i).ordinal)
+		g := b.grants.at(i)
+		if !g.isLive() || b.details.at(i).position != pi {
+			return fmt.Errorf("grant %d, of status %d, is among its live ones", g.ordinal, g.status)
+		}
+		if g.nextLive != 0 && b.compareGrants(i, g.nextLive) >= 0 {
+			return fmt.Errorf("live grants out of order at grant %d", g.ordinal)
 		}
 	}
-	if live != p.liveLen {
-		return fmt.Errorf("%d live grants in the list, %d expected", live, p.liveLen)
+	if live != expected {
+		return fmt.Errorf("%d live grants in the list, %d expected", live, expected)
 	}
+	return nil
+}
+
+// checkDebts walks the debts of a position.
+func (b *Book) checkDebts(w *waiting) error {
 	owed, last := Amount{}, uint64(0)
-	for i := p.debtHead; i != 0; i = b.debts.at(i).next {
+	for i := w.debtHead; i != 0; i = b.debts.at(i).next {
 		d := b.debts.at(i)
 		var ok bool
 		if owed, ok = owed.Add(d.amount); !ok || d.amount.IsZero() || d.seq <= last {
 			return fmt.Errorf("the debt of event %d", d.seq)
 		}
 		last = d.seq
-		if d.next == 0 && p.debtTail != i {
+		if d.next == 0 && w.debtTail != i {
 			return fmt.Errorf("the queue of debts has a loose end")
 		}
 	}
-	if owed != p.owed {
-		return fmt.Errorf("owed %v, its debts are %v", p.owed, owed)
+	if w.debtHead == 0 && w.debtTail != 0 {
+		return fmt.Errorf("the queue of debts has an end and no beginning")
+	}
+	if owed != w.owed {
+		return fmt.Errorf("owed %v, its debts are %v", w.owed, owed)
 	}
 	return nil
 }

@@ -20,14 +20,14 @@ func (f *Frozen) CurrencyTotals() []CurrencyTotals {
 	}
 	for _, book := range f.books {
 		for i := uint32(1); i < book.positions.used; i++ {
-			p := book.positions.at(i)
+			p, w := book.positions.at(i), book.waiting(book.positions.at(i))
 			sum := &sums[p.currency-1]
 			sum.Granted.Add(p.granted)
 			sum.Balance.Add(p.balance)
-			sum.Reserved.Add(p.reserved)
+			sum.Reserved.Add(w.reserved)
 			sum.Consumed.Add(p.consumed)
 			sum.Forfeited.Add(p.forfeited)
-			sum.Owed.Add(p.owed)
+			sum.Owed.Add(w.owed)
 		}
 	}
 	return sums

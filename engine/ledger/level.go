@@ -118,7 +118,7 @@ func (b *Book) giveBack(pi, li uint32, fall Amount, op *Op, now int64, d *Direct
 // and answers what is left of it. Nothing was taken for a debt, so nothing moves.
 func (b *Book) waive(p *position, meter uint32, fall Amount) Amount {
 	var owed []uint32
-	for i := p.debtHead; i != 0; i = b.debts.at(i).next {
+	for i := b.waiting(p).debtHead; i != 0; i = b.debts.at(i).next {
 		if b.debts.at(i).meter == meter {
 			owed = append(owed, i)
 		}
@@ -126,17 +126,18 @@ func (b *Book) waive(p *position, meter uint32, fall Amount) Amount {
 	for n := len(owed) - 1; n >= 0 && !fall.IsZero(); n-- {
 		d := b.debts.at(owed[n])
 		x := d.amount.Min(fall)
-		d.amount, fall, p.owed = d.amount.minus(x), fall.minus(x), p.owed.minus(x)
+		w := b.waitingOf(p)
+		d.amount, fall, w.owed = d.amount.minus(x), fall.minus(x), w.owed.minus(x)
 	}
 	if len(owed) > 0 {
-		b.sweepDebts(p)
+		b.sweepDebts(b.waitingOf(p))
 	}
 	return fall
 }
 
 // sweepDebts takes the debts out of the queue of which nothing is owed any more.
-func (b *Book) sweepDebts(p *position) {
-	link, last := &p.debtHead, uint32(0)
+func (b *Book) sweepDebts(w *waiting) {
+	link, last := &w.debtHead, uint32(0)
 	for *link != 0 {
 		i := *link
 		d := b.debts.at(i)
@@ -148,35 +149,35 @@ func (b *Book) sweepDebts(p *position) {
 		*d = debt{next: b.freeDebt}
 		b.freeDebt = i
 	}
-	p.debtTail = last
+	w.debtTail = last
 }
 
 // refund gives an amount back to the grant that it came from. A grant that has
 // ended meanwhile, or whose time is over, cannot hold it: the amount is forfeited
 // at once, and a second row says so.
 func (b *Book) refund(p *position, gi uint32, x Amount, now int64, out *Output) {
-	g := b.grants.at(gi)
+	g, details := b.grants.at(gi), b.details.at(gi)
 	g.consumed, p.consumed = g.consumed.minus(x), p.consumed.minus(x)
-	g.updated = now
+	g.rest, details.updated = g.rest.plus(x), now
 	row := Row{Type: RowAdjustment, Own: true, Currency: p.currency, Grant: g.ordinal, Amount: x}
 	row.Balance = p.balance.plus(x)
-	if g.status == GrantDepleted && g.expires != 0 && seconds(now) >= g.expires {
+	if g.status == GrantDepleted && details.expires != 0 && seconds(now) >= details.expires {
 		g.status = GrantExpired
 	}
-	if g.status == GrantGranted || g.status == GrantDepleted {
-		g.remaining, p.balance = g.remaining.plus(x), row.Balance
+	if !g.hasEnded() {
+		p.balance = row.Balance
 		if g.status == GrantDepleted {
 			g.status = GrantGranted
 			b.addLive(p, gi)
 		}
-		row.GrantRemaining = g.remaining
+		row.GrantRemaining = g.rest
 		out.rows = append(out.rows, row)
 		checkGrant(g)
 		return
 	}
 	row.GrantRemaining = x
 	out.rows = append(out.rows, row)
-	g.forfeited, p.forfeited = g.forfeited.plus(x), p.forfeited.plus(x)
+	p.forfeited = p.forfeited.plus(x)
 	row.Negative, row.GrantRemaining, row.Balance = true, Amount{}, p.balance
 	if g.status == GrantExpired {
 		row.Type = RowExpiration

@@ -71,56 +71,81 @@ func (d *Directory) checkNumbers(r *report) error {
 	return nil
 }
 
-// probe is find for up to probeBlock names that have no number yet. Its loops do one load
-// and little else: the fewer instructions between two loads, the more of them the
-// processor has under way at once.
+// probe is find for up to probeBlock names that have no number yet. Its loops do one
+// load and little else: the fewer instructions between two loads, the more of them
+// the processor has under way at once.
 func probe[T string | []byte](n *names, keys []nameKey[T], numbers []uint32) {
-	if len(n.table) == 0 {
+	if n.count() == 0 {
 		return
 	}
 	var hashes, found [probeBlock]uint32
-	var slots [probeBlock]nameSlot
+	var lines [probeBlock]*nameLine
+	var firsts [probeBlock]uint32
 	var refs [probeBlock]nameRef
-	var firsts [probeBlock]byte
+	var letters [probeBlock]byte
 	for i := range keys {
 		hashes[i] = nameHash(n, keys[i].mode, keys[i].name)
 	}
-	mask := uint32(len(n.table) - 1)
 	for i := range keys {
-		slots[i] = n.table[hashes[i]&mask]
+		segment := n.table.linesOf(hashes[i])
+		lines[i] = &segment[homeOf(segment, hashes[i])]
 	}
 	for i := range keys {
-		found[i] = n.candidate(hashes[i], slots[i])
+		firsts[i] = lines[i][0].hash // the whole line comes with it
+	}
+	for i := range keys {
+		found[i] = n.table.candidate(hashes[i], lines[i], firsts[i])
 	}
 	for i := range keys {
 		refs[i] = *n.refs.at(found[i]) // also of number 0, which is there, and empty
 	}
 	for i := range keys {
-		if text := n.text.get(refs[i].text); len(text) > 0 {
-			firsts[i] = text[0]
+		if text := n.text.get(refs[i].text()); len(text) > 0 {
+			letters[i] = text[0]
 		}
 	}
 	for i := range keys {
 		if numbers[i] != 0 || found[i] == 0 {
 			continue
 		}
-		k, ref := &keys[i], &refs[i]
+		k, ref := &keys[i], refs[i]
 		numbers[i] = found[i]
-		same := ref.mode == k.mode && len(k.name) > 0 && firsts[i] == k.name[0] &&
-			string(n.text.get(ref.text)) == string(k.name)
+		same := ref.mode() == k.mode && len(k.name) > 0 && letters[i] == k.name[0] &&
+			string(n.text.get(ref.text())) == string(k.name)
 		if !same {
 			numbers[i] = find(n, k.mode, k.name) // two names share their hash's 32 bits
 		}
 	}
 }
 
-// candidate is the first number with the hash, 0 if there is none. slot is the one
-// to which the hash leads.
-func (n *names) candidate(hash uint32, slot nameSlot) uint32 {
-	mask := uint32(len(n.table) - 1)
-	for i := hash & mask; slot.number != 0 && slot.hash != hash; {
-		i = (i + 1) & mask
-		slot = n.table[i]
+// candidate is the first number with the hash, 0 if there is none. line is the one to
+// which the hash leads, first the hash in its first slot. It looks at all of the line:
+// where in it the name stands cannot be foretold, and a branch that is not foretold
+// costs more than the rest of the line.
+func (t *nameTable) candidate(hash uint32, line *nameLine, first uint32) (number uint32) {
+	for i := len(line) - 1; i > 0; i-- {
+		if slot := line[i]; slot.hash == hash {
+			number = slot.number
+		}
 	}
-	return slot.number
+	if first == hash {
+		number = line[0].number
+	}
+	if number == 0 && line[len(line)-1].number != 0 {
+		return t.beyond(hash)
+	}
+	return number
+}
+
+// beyond is the first number with the hash in the lines behind its home, which is
+// full; 0 if there is none.
+func (t *nameTable) beyond(hash uint32) uint32 {
+	lines := t.linesOf(hash)
+	for at := after(lines, homeOf(lines, hash)); ; at = after(lines, at) {
+		for _, slot := range &lines[at] {
+			if slot.number == 0 || slot.hash == hash {
+				return slot.number
+			}
+		}
+	}
 }

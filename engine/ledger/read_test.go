@@ -94,23 +94,36 @@ func TestFrozenCheck(t *testing.T) {
 // What CheckAccount is there for: each planted violation is found.
 func TestCheckAccountFinds(t *testing.T) {
 	for what, plant := range map[string]func(b *Book, p *position, g *grant){
-		"a grant's remaining":  func(_ *Book, _ *position, g *grant) { g.remaining = g.remaining.plus(NewAmount(1)) },
-		"a grant's consumed":   func(_ *Book, _ *position, g *grant) { g.consumed = Amount{} },
+		"a grant's rest":       func(_ *Book, _ *position, g *grant) { g.rest = g.rest.plus(NewAmount(1)) },
+		"a grant's consumed":   func(_ *Book, _ *position, g *grant) { g.consumed = NewAmount(1) },
 		"a grant's amount":     func(_ *Book, _ *position, g *grant) { g.amount = maxUnits },
-		"a grant's status":     func(_ *Book, _ *position, g *grant) { g.status = GrantDepleted },
+		"a grant depleted":     func(_ *Book, _ *position, g *grant) { g.status = GrantDepleted },
+		"a grant pending":      func(_ *Book, _ *position, g *grant) { g.status = GrantPending },
+		"a grant expired":      func(_ *Book, _ *position, g *grant) { g.status = GrantExpired },
+		"a grant voided":       func(_ *Book, _ *position, g *grant) { g.status = GrantVoided },
 		"balance":              func(_ *Book, p *position, _ *grant) { p.balance = Amount{} },
 		"granted":              func(_ *Book, p *position, _ *grant) { p.granted = Amount{} },
 		"consumed":             func(_ *Book, p *position, _ *grant) { p.consumed = Amount{} },
 		"forfeited":            func(_ *Book, p *position, _ *grant) { p.forfeited = NewAmount(1) },
-		"reserved":             func(_ *Book, p *position, _ *grant) { p.reserved = NewAmount(1) },
-		"owed":                 func(_ *Book, p *position, _ *grant) { p.owed = NewAmount(1) },
-		"a debt's amount":      func(b *Book, p *position, _ *grant) { b.debts.at(p.debtHead).amount = NewAmount(1) },
-		"a debt lost":          func(b *Book, p *position, _ *grant) { p.debtHead = b.debts.at(p.debtHead).next },
-		"the queue's end":      func(_ *Book, p *position, _ *grant) { p.debtTail = p.debtHead },
+		"reserved":             func(b *Book, p *position, _ *grant) { b.waitingOf(p).reserved = NewAmount(1) },
+		"owed":                 func(b *Book, p *position, _ *grant) { b.waitingOf(p).owed = NewAmount(1) },
+		"what waits, lost":     func(_ *Book, p *position, _ *grant) { p.waits = 0 },
+		"a debt's amount":      func(b *Book, p *position, _ *grant) { b.debts.at(b.waiting(p).debtHead).amount = NewAmount(1) },
+		"a debt lost":          func(b *Book, p *position, _ *grant) { w := b.waitingOf(p); w.debtHead = b.debts.at(w.debtHead).next },
+		"the queue's end":      func(b *Book, p *position, _ *grant) { w := b.waitingOf(p); w.debtTail = w.debtHead },
+		"the queue's begin":    func(b *Book, p *position, _ *grant) { *b.waitingOf(p) = waiting{debtTail: 1} },
 		"a live grant lost":    func(b *Book, p *position, _ *grant) { p.live = b.grants.at(p.live).nextLive },
 		"the order":            func(b *Book, p *position, _ *grant) { b.grants.at(p.live).priority = MaxPriority },
-		"the number of live":   func(_ *Book, p *position, _ *grant) { p.liveLen++ },
-		"the number of grants": func(b *Book, _ *position, _ *grant) { b.account(1).grants++ },
+		"the end of the live":  func(b *Book, _ *position, g *grant) { b.grants.at(g.nextLive).nextLive = 0 },
+		"a grant listed twice": func(b *Book, p *position, g *grant) { b.grants.at(g.nextLive).nextLive = p.live },
+		"an ended one listed":  func(b *Book, p *position, g *grant) { last := b.lastLive(p); last.nextLive = 1 },
+		"a stranger listed":    func(b *Book, p *position, g *grant) { last := b.lastLive(p); last.nextLive = b.account(2).lastGrant },
+		"a grant's ordinal":    func(_ *Book, _ *position, g *grant) { g.ordinal++ },
+		"the newest grant": func(b *Book, _ *position, _ *grant) {
+			a := b.account(1)
+			a.lastGrant = b.details.at(a.lastGrant).previous
+		},
+		"the oldest grant": func(b *Book, _ *position, _ *grant) { b.details.at(b.findGrant(1, 2)).previous = 0 },
 	} {
 		d := setUp(t, 1)
 		grant := func(meters ...string) *CreateGrant {
@@ -118,9 +131,11 @@ func TestCheckAccountFinds(t *testing.T) {
 		}
 		d.do(0, grant(), event("e1", "a", 7), event("e2", "a", 1), grant("chat"), grant(), event("e3", "a", 9), event("e4", "a", 2))
 		d.do(0, grant("chat"), &Report{Identifier: "c1", EventName: "chat", Customer: "a", Value: Decimal{Coef: NewAmount(1)}})
+		d.do(0, &CreateGrant{Customer: "a", Currency: CurrencyID(1), Amount: Decimal{Coef: NewAmount(5)}, EffectiveAt: epoch + 1_000_000})
+		d.do(0, &CreateGrant{Customer: "b", Currency: CurrencyID(1), Amount: Decimal{Coef: NewAmount(5)}, Priority: MaxPriority})
 		book := d.books[0]
 		p := book.positions.at(book.account(1).firstPosition)
-		if err := book.CheckAccount(1); err != nil || p.debtHead == 0 || p.liveLen < 2 || p.consumed.IsZero() {
+		if err := book.CheckAccount(1); err != nil || book.waiting(p).debtHead == 0 || book.countLive(p, 9) != 3 || book.waiting(p).reserved.IsZero() || p.consumed.IsZero() {
 			t.Fatalf("%v, %+v", err, p)
 		}
 		plant(book, p, book.grants.at(p.live))
@@ -128,6 +143,15 @@ func TestCheckAccountFinds(t *testing.T) {
 			t.Errorf("%s was not found", what)
 		}
 	}
+}
+
+// lastLive is the last of a position's live grants.
+func (b *Book) lastLive(p *position) *grant {
+	g := b.grants.at(p.live)
+	for g.nextLive != 0 {
+		g = b.grants.at(g.nextLive)
+	}
+	return g
 }
 
 func TestTotal(t *testing.T) {

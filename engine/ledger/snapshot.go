@@ -66,7 +66,7 @@ func (d *Directory) share() *Directory {
 	return &Directory{
 		meters: slices.Clone(d.meters), currencies: slices.Clone(d.currencies),
 		customers: d.customers.share(),
-		created:   arena[int64]{blocks: slices.Clone(d.created.blocks), used: d.created.used},
+		created:   d.created.share(),
 		details:   maps.Clone(d.details), subscriptions: d.subscriptions.share(), prices: d.prices.share(),
 		subscriptionPrices: maps.Clone(d.subscriptionPrices), scopeEpoch: d.scopeEpoch,
 	}
@@ -78,7 +78,9 @@ func (b *Book) copyFrom(src *Book) {
 	b.shard, b.shards = src.shard, src.shards
 	b.accounts.copyFrom(&src.accounts)
 	b.positions.copyFrom(&src.positions)
+	b.waits.copyFrom(&src.waits)
 	b.grants.copyFrom(&src.grants)
+	b.details.copyFrom(&src.details)
 	b.debts.copyFrom(&src.debts)
 	b.levels.copyFrom(&src.levels)
 	b.takings.copyFrom(&src.takings)

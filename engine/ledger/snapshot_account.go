@@ -22,12 +22,12 @@ func (b *Book) appendAccount(dst []byte, number uint32) []byte {
 		return append(dst, 0, 0, 0)
 	}
 	var order []uint32
-	for i := a.lastGrant; i != 0; i = b.grants.at(i).previous {
+	for i := a.lastGrant; i != 0; i = b.details.at(i).previous {
 		order = append(order, i)
 	}
 	dst = appendUvarint(dst, uint64(len(order)))
 	for _, i := range slices.Backward(order) {
-		dst = b.appendGrant(dst, b.grants.at(i))
+		dst = b.appendGrant(dst, i)
 	}
 	positions := 0
 	for i := a.firstPosition; i != 0; i = b.positions.at(i).next {
@@ -62,28 +62,31 @@ func (b *Book) appendLevel(dst []byte, l *level) []byte {
 	return dst
 }
 
-func (b *Book) appendGrant(dst []byte, g *grant) []byte {
-	dst = appendUvarint(dst, uint64(b.positions.at(g.position).currency))
+func (b *Book) appendGrant(dst []byte, i uint32) []byte {
+	g, details := b.grants.at(i), b.details.at(i)
+	dst = appendUvarint(dst, uint64(b.positions.at(details.position).currency))
 	dst = appendUvarint(dst, uint64(g.priority))
 	dst = append(dst, byte(g.category), byte(g.status))
-	for _, t := range []int64{g.effective, g.expires, g.ended, g.began, g.created, g.updated} {
+	for _, t := range []int64{
+		details.effective, details.expires, int64(details.ended), int64(details.began), details.created, details.updated,
+	} {
 		dst = appendZigzag(dst, t)
 	}
-	for _, a := range []Amount{g.amount, g.remaining, g.consumed, g.forfeited} {
+	for _, a := range []Amount{g.amount, g.remaining(), g.consumed, g.forfeited()} {
 		dst = appendAmount(dst, a)
 	}
-	return appendBytes(dst, b.text.get(g.cold))
+	return appendBytes(dst, b.text.get(details.texts))
 }
 
 func (b *Book) appendPosition(dst []byte, p *position) []byte {
 	dst = appendUvarint(dst, uint64(p.currency))
 	dst = appendUvarint(dst, uint64(p.scopes))
-	debts := 0
-	for i := p.debtHead; i != 0; i = b.debts.at(i).next {
+	head, debts := b.waiting(p).debtHead, 0
+	for i := head; i != 0; i = b.debts.at(i).next {
 		debts++
 	}
 	dst = appendUvarint(dst, uint64(debts))
-	for i := p.debtHead; i != 0; i = b.debts.at(i).next {
+	for i := head; i != 0; i = b.debts.at(i).next {
 		d := b.debts.at(i)
 		dst = appendAmount(appendUvarint(dst, d.seq), d.amount)
 		dst = appendUvarint(appendUvarint(dst, uint64(d.meter)), uint64(d.subscription))
@@ -130,55 +133,64 @@ func (b *Book) decodeLevel(r *reader, number uint32) {
 func (b *Book) decodeGrant(r *reader, number uint32) error {
 	currency := r.uint32()
 	g := grant{priority: r.uint32(), category: Category(r.enum(2)), status: GrantStatus(r.enum(byte(GrantVoided) + 1))}
-	for _, t := range []*int64{&g.effective, &g.expires, &g.ended, &g.began, &g.created, &g.updated} {
-		*t = r.zigzag()
-	}
-	for _, a := range []*Amount{&g.amount, &g.remaining, &g.consumed, &g.forfeited} {
-		*a = r.amount()
+	details := grantDetails{effective: r.zigzag(), expires: r.zigzag()}
+	details.ended, details.began = r.second(), r.second()
+	details.created, details.updated = r.zigzag(), r.zigzag()
+	g.amount = r.amount()
+	remaining := r.amount()
+	g.consumed = r.amount()
+	forfeited := r.amount()
+	if g.rest = remaining; g.hasEnded() {
+		g.rest = forfeited
 	}
 	text := r.bytes()
 	var texts grantTexts
-	if r.bad || texts.decode(text) != nil {
+	// A grant that lives has forfeited nothing, and nothing remains of one that ended.
+	if r.bad || texts.decode(text) != nil || g.remaining() != remaining || g.forfeited() != forfeited {
 		return fmt.Errorf("%w: a grant of account %d", ErrCorrupt, number)
 	}
-	b.setTexts(&g, &texts)
-	return b.addGrant(number, currency, g)
+	g.scoped, details.texts = texts.scoped(), b.addTexts(&texts)
+	details.position = b.position(number, currency)
+	return b.restoreGrant(number, g, details)
 }
 
-// addGrant puts a grant that was read into the account, and its amounts into the
+// second is a log time in whole seconds, as a grant keeps it.
+func (r *reader) second() second {
+	t := r.zigzag()
+	if t < 0 || t > lastSecond {
+		r.fail()
+	}
+	return second(t)
+}
+
+// restoreGrant puts a grant that was read into the account, and its amounts into the
 // position.
-func (b *Book) addGrant(number, currency uint32, g grant) error {
-	g.position = b.position(number, currency)
-	a, p := b.account(number), b.positions.at(g.position)
-	a.grants++
-	g.ordinal, g.previous = a.grants, a.lastGrant
-	i := b.grants.add()
-	*b.grants.at(i) = g
-	a.lastGrant = i
-	spendable, reserved := Amount{}, Amount{}
+func (b *Book) restoreGrant(number uint32, g grant, details grantDetails) error {
+	i, p := b.addGrant(b.account(number), g, details), b.positions.at(details.position)
+	sums := []amountTo{{&p.granted, g.amount}, {&p.consumed, g.consumed}, {&p.forfeited, g.forfeited()}}
 	switch g.status {
 	case GrantGranted:
-		spendable = g.remaining
+		sums = append(sums, amountTo{&p.balance, g.rest})
 	case GrantPending:
-		reserved = g.remaining
+		sums = append(sums, amountTo{&b.waitingOf(p).reserved, g.rest})
 	}
-	for _, sum := range []struct {
-		to    *Amount
-		value Amount
-	}{
-		{&p.granted, g.amount}, {&p.balance, spendable}, {&p.reserved, reserved}, {&p.consumed, g.consumed},
-		{&p.forfeited, g.forfeited},
-	} {
+	for _, sum := range sums {
 		var ok bool
 		if *sum.to, ok = sum.to.Add(sum.value); !ok {
 			return fmt.Errorf("%w: the amounts of account %d", ErrCorrupt, number)
 		}
 	}
-	if g.status == GrantPending || g.status == GrantGranted {
+	if g.isLive() {
 		b.addLive(p, i)
-		b.reschedule(g.position, p)
+		b.reschedule(details.position, p)
 	}
 	return nil
+}
+
+// amountTo is an amount and the sum to which it goes.
+type amountTo struct {
+	to    *Amount
+	value Amount
 }
 
 func (b *Book) decodePosition(r *reader, number uint32) {
@@ -186,12 +198,10 @@ func (b *Book) decodePosition(r *reader, number uint32) {
 	p.scopes = r.uint32()
 	for range r.uint32() {
 		d := debt{seq: r.uvarint(), amount: r.amount(), meter: r.uint32(), subscription: r.uint32()}
-		owed, ok := p.owed.Add(d.amount)
-		if r.bad || !ok {
+		if _, ok := b.waiting(p).owed.Add(d.amount); r.bad || !ok {
 			r.fail()
 			return
 		}
-		p.owed = owed
 		b.addDebt(p, d)
 	}
 }

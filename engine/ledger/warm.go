@@ -29,14 +29,16 @@ func (b *Book) Warm(w *Warmer, ops []Op, places []int) (taken int) {
 	for i, at := range next {
 		if at != 0 {
 			p := b.positions.at(at)
-			seen ^= p.granted.Lo ^ p.owed.Lo // its last two cache lines
+			seen ^= p.forfeited.Lo // in the second of its two cache lines
 			next[i] = p.live
+			if p.waits != 0 {
+				seen ^= b.waits.at(p.waits).owed.Lo
+			}
 		}
 	}
 	for _, at := range next {
 		if at != 0 {
-			g := b.grants.at(at)
-			seen ^= g.amount.Lo ^ uint64(g.expires) ^ uint64(g.position)
+			seen ^= b.grants.at(at).amount.Lo
 		}
 	}
 	w.seen ^= seen
