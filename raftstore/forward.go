@@ -47,10 +47,10 @@ func (s *Store) forward(ctx context.Context, batch *ledger.Batch) ([]ledger.Resu
 	}
 	f, err := decodeForwarded(answer, batch.Len())
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: the answer of node %s: %w", ErrUnknown, l.node, err)
+		return nil, 0, fmt.Errorf("%w: the answer of node %s: %v", ErrUnknown, l.node, err)
 	}
 	if err := s.catchUp(ctx, l.node, f.term, f.index, f.index); err != nil {
-		return nil, 0, fmt.Errorf("%w: the leader has applied it, this node has not yet: %w", ErrUnknown, err)
+		return nil, 0, fmt.Errorf("%w: the leader has applied it, this node has not yet: %v", ErrUnknown, err) // err may be of another class
 	}
 	return f.results, f.index, nil
 }

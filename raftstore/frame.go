@@ -89,11 +89,14 @@ const (
 	answerUnknown
 )
 
-// encodeAnswer keeps an error's class across the connection.
+// encodeAnswer keeps an error's class across the connection. The class that promises
+// least comes first.
 func encodeAnswer(result []byte, err error) []byte {
 	switch {
 	case err == nil:
 		return append([]byte{answerOK}, result...)
+	case errors.Is(err, ErrUnknown):
+		return append([]byte{answerUnknown}, err.Error()...)
 	case errors.Is(err, ErrOverloaded):
 		return append([]byte{answerOverloaded}, err.Error()...)
 	case errors.Is(err, ErrUnavailable):

@@ -113,7 +113,8 @@ func (l *link) gaveUp(c *linkCall, cause error) error {
 	if c.state.CompareAndSwap(callQueued, callWithdrawn) {
 		return fmt.Errorf("%w: node %s: not sent: %w", ErrUnavailable, l.node, cause)
 	}
-	return fmt.Errorf("%w: node %s has not answered: %w", ErrUnknown, l.node, cause)
+	// Only the words of the cause: it may be of another class.
+	return fmt.Errorf("%w: node %s has not answered: %v", ErrUnknown, l.node, cause)
 }
 
 func (l *link) take(bytes int) error {

@@ -105,6 +105,8 @@ func TestClassesSurvive(t *testing.T) {
 	for err, want := range map[error]error{
 		ErrOverloaded: ErrOverloaded, ErrNotLeader: ErrUnavailable, ErrDiskFull: ErrUnavailable, ErrClosed: ErrUnavailable,
 		ErrFailed: ErrUnavailable, ErrClockAhead: ErrUnavailable, fmt.Errorf("%w: x", ErrUnknown): ErrUnknown, io.EOF: ErrUnknown,
+		// Were an error ever of two classes, the one that promises less would count (I6).
+		fmt.Errorf("%w: %w", ErrUnknown, ErrClosed): ErrUnknown, fmt.Errorf("%w: %w", ErrOverloaded, ErrUnknown): ErrUnknown,
 	} {
 		_, got := decodeAnswer("n1", encodeAnswer(nil, err))
 		classes := 0
@@ -172,6 +174,27 @@ func TestLostConnections(t *testing.T) {
 	})
 	if answer, err := busy.call(t.Context(), frameSubmit, nil); err != nil || string(answer) != "ok" {
 		t.Error("a node that takes long but lives:", err)
+	}
+}
+
+// TestCloseWhileAnAnswerIsOwed: a node that stops does not know what became of what it
+// has sent (I6).
+func TestCloseWhileAnAnswerIsOwed(t *testing.T) {
+	arrived := make(chan struct{}, 1)
+	l := answering(t, func(_ net.Conn, f frame) {
+		if f.kind == frameSubmit {
+			arrived <- struct{}{}
+		}
+	})
+	errs := make(chan error, 1)
+	go func() {
+		_, err := l.call(t.Context(), frameSubmit, []byte("batch"))
+		errs <- err
+	}()
+	<-arrived
+	l.close()
+	if err := <-errs; !errors.Is(err, ErrUnknown) || classes(err) != 1 {
+		t.Fatalf("of %d classes: %v", classes(err), err)
 	}
 }
 

@@ -17,11 +17,14 @@ import (
 // node is the store as the HTTP interface wants to see it.
 type node struct{ store *raftstore.Store }
 
-// classed translates the store's classes of error into the interface's.
+// classed translates the store's classes of error into the interface's. The one that
+// promises least comes first: what may have been applied must not be called refused (I6).
 func classed(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, raftstore.ErrUnknown):
+		return fmt.Errorf("%w: %w", api.ErrUnknown, err)
 	case errors.Is(err, raftstore.ErrOverloaded):
 		return fmt.Errorf("%w: %w", api.ErrOverloaded, err)
 	case errors.Is(err, raftstore.ErrUnavailable):
