@@ -31,6 +31,7 @@ type fsm struct {
 	begun chan struct{} // holds one token after a begin
 
 	stopped bool
+	named   bool   // the log's name has been noted
 	chains  chains // state hashes after the newest entries
 
 	// entries and bytes since the newest snapshot was frozen.
@@ -72,6 +73,11 @@ func (f *fsm) apply(l *raft.Log) any {
 		return f.stop(fmt.Errorf("entry %d of the log cannot be carried out: %w; "+
 			"the program may be older than the one that wrote it, or the disk damaged", l.Index, err))
 	}
+	if !f.named {
+		if err := f.name(); err != nil {
+			return f.stop(err)
+		}
+	}
 	if observe := f.store.o.Observer.Apply; observe != nil {
 		observe(len(results), time.Since(start))
 	}
@@ -81,6 +87,16 @@ func (f *fsm) apply(l *raft.Log) any {
 	f.entries.Add(1)
 	f.bytes.Add(int64(len(l.Data)))
 	return results
+}
+
+// name notes the log's name as soon as there is one, before anything of the entry that
+// gave it is answered.
+func (f *fsm) name() error {
+	if !f.machine.Initialized() {
+		return nil
+	}
+	f.named = true
+	return f.store.noteCluster()
 }
 
 func (f *fsm) begin() {

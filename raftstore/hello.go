@@ -97,14 +97,14 @@ func readAnswer(r io.Reader) error {
 	return err
 }
 
-// judge decides whether this node talks to the caller.
+// judge decides whether this node talks to the caller. A connection is judged when it
+// comes in, and again when this node has learned more (mesh.rejudge).
 //
 // A caller that is not in the configuration may know a newer one, of which this
 // node has not heard and which perhaps only that caller can bring. That it names
 // the same log (128 random bits) is enough to be heard: raft's own rules decide about
 // votes and terms.
 func (s *Store) judge(h *hello) error {
-	mine := s.clusterName()
 	switch {
 	case h.purpose != purposeRaft && h.purpose != purposeAsking:
 		return fmt.Errorf("unknown purpose %q", h.purpose)
@@ -115,28 +115,48 @@ func (s *Store) judge(h *hello) error {
 	case h.from == s.dir.node:
 		return fmt.Errorf("another node calls itself %q, like this one", h.from)
 	}
-	if h.purpose == purposeRaft && h.votes {
+	mine, unknown := s.clusterName(), [16]byte{}
+	same := h.cluster != unknown && h.cluster == mine
+	if h.cluster != unknown && mine != unknown && !same {
+		return fmt.Errorf("this node belongs to cluster %s, the caller to %s", hex.EncodeToString(mine[:]), hex.EncodeToString(h.cluster[:]))
+	}
+	if h.purpose == purposeRaft {
+		if err := s.hears(h); err != nil {
+			return err
+		}
+	}
+	if same {
+		return nil
+	}
+	return s.knows(h.from)
+}
+
+// hears refuses raft's messages while they could only wait, and ends a node that has
+// lost its data.
+func (s *Store) hears(h *hello) error {
+	if h.votes {
 		if err := s.checkNotLost(); err != nil {
 			return err
 		}
 	}
-	known, unknown := h.cluster != [16]byte{}, mine == [16]byte{}
-	if known && !unknown {
-		if h.cluster != mine {
-			return fmt.Errorf("this node belongs to cluster %s, the caller to %s", hex.EncodeToString(mine[:]), hex.EncodeToString(h.cluster[:]))
-		}
-		return nil
+	if s.up.Load() == nil {
+		return errors.New("the node is starting") // and does not know its members yet
 	}
+	return nil
+}
+
+// knows judges by the name alone, where one of the two does not know its cluster's.
+func (s *Store) knows(node string) error {
 	servers := s.members()
 	if len(servers) == 0 {
-		return nil // waits to be added, and knows nobody yet
+		return nil // waits to be added, or is starting; then it only tells how far it is
 	}
 	for _, server := range servers {
-		if string(server.ID) == h.from {
+		if string(server.ID) == node {
 			return nil
 		}
 	}
-	return fmt.Errorf("node %q is no member of this cluster", h.from)
+	return fmt.Errorf("node %q is no member of this cluster", node)
 }
 
 // checkNotLost ends a node that is empty, and whose vote others count: it gets its
@@ -157,10 +177,35 @@ func (s *Store) lostData() error {
 		"then start this one under a new name without --peers, and `drawdown cluster add` it", s.dir.path, s.dir.node, s.dir.node)
 }
 
-// clusterName is the log's random name, zero before it is known.
+// clusterName is the log's random name, zero before it is known: what FORMAT says, for
+// the engine may have to carry out the log first.
 func (s *Store) clusterName() (name [16]byte) {
+	if name = s.dir.clusterName(); name != [16]byte{} {
+		return name
+	}
 	if e := s.live.Load(); e != nil {
 		name, _ = e.Cluster()
 	}
 	return name
+}
+
+// noteCluster notes the log's name once the engine knows it, and judges the open
+// connections by it. An engine of another name than the one noted is an error.
+func (s *Store) noteCluster() error {
+	e := s.live.Load()
+	if e == nil {
+		return nil
+	}
+	name, known := e.Cluster()
+	if noted := s.dir.clusterName(); !known || name == noted {
+		return nil
+	} else if noted != [16]byte{} {
+		return &DamagedError{s.dir.path, fmt.Sprintf("the state is of cluster %x, FORMAT names cluster %x: "+
+			"directories of two nodes were mixed", name, noted), remedyRejoin}
+	}
+	if err := s.dir.setCluster(name); err != nil {
+		return err
+	}
+	s.mesh.rejudge()
+	return nil
 }

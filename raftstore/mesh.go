@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -37,7 +38,7 @@ type mesh struct {
 	log      *slog.Logger
 
 	mu     sync.Mutex
-	open   map[net.Conn]struct{}
+	open   map[*seated]*hello // nil before the caller has introduced itself
 	warned map[string]time.Time
 }
 
@@ -45,7 +46,7 @@ func openMesh(s *Store) (*mesh, error) {
 	c := s.o.Cluster
 	m := &mesh{
 		store: s, log: s.log, accepted: make(chan net.Conn), seats: make(chan struct{}, meshConnections),
-		quit: make(chan struct{}), open: map[net.Conn]struct{}{}, warned: map[string]time.Time{},
+		quit: make(chan struct{}), open: map[*seated]*hello{}, warned: map[string]time.Time{},
 	}
 	if c.TLS != nil {
 		credentials, err := loadCredentials(*c.TLS, s.dir.node, s.log)
@@ -86,10 +87,15 @@ func (m *mesh) run() {
 
 // receive takes a caller as far as its hello and hands the connection on.
 func (m *mesh) receive(conn net.Conn) {
-	conn = &seated{Conn: conn, mesh: m}
-	m.keep(conn)
-	_ = conn.SetDeadline(time.Now().Add(helloTime))
-	conn, h, err := m.greet(conn)
+	seat := &seated{Conn: conn, mesh: m}
+	m.keep(seat, nil)
+	_ = seat.SetDeadline(time.Now().Add(helloTime))
+	conn, h, err := m.greet(seat)
+	if err == nil {
+		m.keep(seat, &h)
+		// What this node has learned since the hello was judged found no entry to judge.
+		err = m.store.judge(&h)
+	}
 	if err != nil {
 		conn.Close()
 		m.warn(conn.RemoteAddr().String(), err)
@@ -179,10 +185,30 @@ func (m *mesh) dial(ctx context.Context, address, node string, purpose byte) (ne
 	return conn, nil
 }
 
-func (m *mesh) keep(conn net.Conn) {
+func (m *mesh) keep(conn *seated, h *hello) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.open[conn] = struct{}{}
+	m.open[conn] = h
+}
+
+// rejudge judges the open connections again, when this node has learned who its
+// members are or what its cluster is called. A node without a port has none.
+func (m *mesh) rejudge() {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	callers := maps.Clone(m.open)
+	m.mu.Unlock()
+	for conn, h := range callers {
+		if h == nil {
+			continue // will be judged by what is known now
+		}
+		if err := m.store.judge(h); err != nil {
+			conn.Close()
+			m.warn(conn.RemoteAddr().String(), err)
+		}
+	}
 }
 
 // end closes the port and every connection that came in on it.
@@ -192,12 +218,9 @@ func (m *mesh) end() error {
 		close(m.quit)
 		err = m.listener.Close()
 		m.mu.Lock()
-		conns := make([]net.Conn, 0, len(m.open))
-		for conn := range m.open {
-			conns = append(conns, conn)
-		}
+		conns := maps.Clone(m.open)
 		m.mu.Unlock()
-		for _, conn := range conns {
+		for conn := range conns {
 			conn.Close()
 		}
 	})

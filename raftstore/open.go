@@ -105,6 +105,9 @@ func (s *Store) open(b *backend) (err error) {
 	if err := s.restore(b); err != nil {
 		return err
 	}
+	if err := s.noteCluster(); err != nil {
+		return err
+	}
 	if err := s.startRaft(); err != nil {
 		return err
 	}

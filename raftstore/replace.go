@@ -91,6 +91,9 @@ func (s *Store) replace() error {
 		return err
 	}
 	s.machine.current.Store(&m)
+	if err := s.noteCluster(); err != nil {
+		return err
+	}
 	head := m.Head()
 	s.fsm.chains.add(head.Index, head.Chain)
 	s.fsm.passed.raise(newest.Index)

@@ -204,9 +204,9 @@ func TestFormat(t *testing.T) {
 		}
 		return fs
 	}
-	mustRefuse(t, write(string(identity{"n", true}.encode(formatVersion+1))), "data/FORMAT", "version 2, this program reads up to 1", "newer one")
+	mustRefuse(t, write(string(identity{node: "n", founded: true}.encode(formatVersion+1))), "data/FORMAT", "version 3, this program reads up to 2", "newer one")
 	mustRefuse(t, write("something else\n"), "data/FORMAT", "Remedy")
-	good := identity{"n", true}.encode(formatVersion)
+	good := identity{node: "n", founded: true, cluster: [16]byte{1}}.encode(formatVersion)
 	for i := range good {
 		bad := append([]byte(nil), good...)
 		bad[i] ^= 1
@@ -305,6 +305,9 @@ func TestEntriesThatContradictASnapshotAreDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.stop()
+	if err := b.dir.setCluster(a.clusterName()); err != nil { // as if one cluster had founded both
+		t.Fatal(err)
+	}
 	again := newStore(testOptions(b.o.FS).withDefaults())
 	if err := again.open(again.realBackend()); err != nil {
 		t.Fatal(err)

@@ -92,6 +92,7 @@ func (s *Store) startRaft() (err error) {
 		return errors.Join(err, s.raft.Shutdown().Error())
 	}
 	s.up.Store(s.raft)
+	s.mesh.rejudge() // the members are known now
 	b := newBatcher(s)
 	s.batches.Go(b.run)
 	s.batches.Go(b.deliverAll)
