@@ -87,6 +87,7 @@ const (
 	answerUnavailable
 	answerOverloaded
 	answerUnknown
+	answerRefused
 )
 
 // encodeAnswer keeps an error's class across the connection. The class that promises
@@ -99,6 +100,8 @@ func encodeAnswer(result []byte, err error) []byte {
 		return append([]byte{answerUnknown}, err.Error()...)
 	case errors.Is(err, ErrOverloaded):
 		return append([]byte{answerOverloaded}, err.Error()...)
+	case errors.Is(err, ErrRefused):
+		return append([]byte{answerRefused}, err.Error()...)
 	case errors.Is(err, ErrUnavailable):
 		return append([]byte{answerUnavailable}, err.Error()...)
 	}
@@ -126,6 +129,8 @@ func decodeAnswer(node string, payload []byte) ([]byte, error) {
 		return nil, &remoteError{ErrUnavailable, words()}
 	case answerOverloaded:
 		return nil, &remoteError{ErrOverloaded, words()}
+	case answerRefused:
+		return nil, &remoteError{ErrRefused, words()}
 	}
 	return nil, &remoteError{ErrUnknown, words()}
 }

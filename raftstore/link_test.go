@@ -104,7 +104,7 @@ func TestForwardedBatches(t *testing.T) {
 func TestClassesSurvive(t *testing.T) {
 	for err, want := range map[error]error{
 		ErrOverloaded: ErrOverloaded, ErrNotLeader: ErrUnavailable, ErrDiskFull: ErrUnavailable, ErrClosed: ErrUnavailable,
-		ErrFailed: ErrUnavailable, ErrClockAhead: ErrUnavailable, fmt.Errorf("%w: x", ErrUnknown): ErrUnknown, io.EOF: ErrUnknown,
+		ErrFailed: ErrUnavailable, ErrRefused: ErrRefused, ErrClockAhead: ErrUnavailable, fmt.Errorf("%w: x", ErrUnknown): ErrUnknown, io.EOF: ErrUnknown,
 		// Were an error ever of two classes, the one that promises less would count (I6).
 		fmt.Errorf("%w: %w", ErrUnknown, ErrClosed): ErrUnknown, fmt.Errorf("%w: %w", ErrOverloaded, ErrUnknown): ErrUnknown,
 	} {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -77,7 +79,7 @@ func (s *Store) changeHere(ctx context.Context, c *memberChange) error {
 	s.log.Info("a change of the cluster was asked for", "change", c.Op, "node", c.Node, "address", c.Raft)
 	switch c.Op {
 	case "add":
-		return s.addHere(c)
+		return s.addHere(ctx, c)
 	case "remove":
 		return s.removeHere(ctx, c)
 	case "transfer":
@@ -86,19 +88,37 @@ func (s *Store) changeHere(ctx context.Context, c *memberChange) error {
 	return fmt.Errorf("%w: unknown change %q", ErrRefused, c.Op)
 }
 
-func (s *Store) addHere(c *memberChange) error {
+// changingAlone has the function change the members, and nobody else meanwhile: what it
+// has looked at before must still be so when raft takes the change, and its fate must
+// be known before the next one is looked at.
+func (s *Store) changingAlone(ctx context.Context, change func() error) error {
+	select {
+	case s.changing <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("%w: another change of the cluster is under way", ErrRefused)
+	}
+	defer func() { <-s.changing }()
+	if !s.leading() {
+		return ErrNotLeader
+	}
+	return change()
+}
+
+func (s *Store) addHere(ctx context.Context, c *memberChange) error {
 	if err := checkName(c.Node); err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	if s.o.Cluster.TLS == nil && !s.o.Cluster.PlaintextAllowed && !isLoopback(c.Raft) {
 		return fmt.Errorf("%w: %s is not on this machine, and the nodes speak plain text", ErrRefused, c.Raft)
 	}
-	for _, server := range s.members() {
-		if string(server.ID) == c.Node || string(server.Address) == c.Raft {
-			return fmt.Errorf("%w: node %s at %s is a member already", ErrRefused, server.ID, server.Address)
+	return s.changingAlone(ctx, func() error {
+		for _, server := range s.members() {
+			if string(server.ID) == c.Node || string(server.Address) == c.Raft {
+				return fmt.Errorf("%w: node %s at %s is a member already", ErrRefused, server.ID, server.Address)
+			}
 		}
-	}
-	return s.changed1(s.raft.AddNonvoter(raft.ServerID(c.Node), raft.ServerAddress(c.Raft), 0, memberTime))
+		return s.changed1(s.raft.AddNonvoter(raft.ServerID(c.Node), raft.ServerAddress(c.Raft), 0, memberTime))
+	})
 }
 
 // changed1 waits for raft's word on a change of membership.
@@ -110,37 +130,70 @@ func (s *Store) changed1(f raft.IndexFuture) error {
 }
 
 func (s *Store) removeHere(ctx context.Context, c *memberChange) error {
-	var found *raft.Server
-	voters, up := 0, 0
-	for _, server := range s.members() {
-		if string(server.ID) == c.Node {
-			found = &server
-			continue
+	self := c.Node == s.dir.node
+	err := s.changingAlone(ctx, func() error {
+		if err := s.mayRemove(ctx, c.Node); err != nil {
+			return err
 		}
-		if server.Suffrage == raft.Voter {
-			voters++
-			if string(server.ID) == s.dir.node || s.peers.fresh(string(server.ID)) {
-				up++
-			}
+		if self {
+			return s.transferHere("") // the next leader removes this one
+		}
+		return s.changed1(s.raft.RemoveServer(raft.ServerID(c.Node), 0, memberTime))
+	})
+	if err != nil || !self {
+		return err
+	}
+	return s.removeByNext(ctx, c)
+}
+
+// mayRemove refuses a removal after which nothing could be decided.
+func (s *Store) mayRemove(ctx context.Context, node string) error {
+	var found bool
+	var voters []string // that remain
+	for _, server := range s.members() {
+		switch {
+		case string(server.ID) == node:
+			found = true
+		case server.Suffrage == raft.Voter:
+			voters = append(voters, string(server.ID))
 		}
 	}
 	switch {
-	case found == nil:
-		return fmt.Errorf("%w: there is no node %q in the cluster", ErrRefused, c.Node)
-	case voters == 0:
-		return fmt.Errorf("%w: %q is the last voter", ErrRefused, c.Node)
-	case up <= voters/2:
+	case !found:
+		return fmt.Errorf("%w: there is no node %q in the cluster", ErrRefused, node)
+	case len(voters) == 0:
+		return fmt.Errorf("%w: %q is the last voter", ErrRefused, node)
+	}
+	if up := s.countUp(ctx, voters); up <= len(voters)/2 {
 		return fmt.Errorf("%w: without %q only %d of %d voters would be up, which is no majority; bring the others up first",
-			ErrRefused, c.Node, up, voters)
+			ErrRefused, node, up, len(voters))
 	}
-	if c.Node == s.dir.node {
-		// The next leader removes this one.
-		if err := s.transferHere(""); err != nil {
-			return err
-		}
-		return s.removeByNext(ctx, c)
+	return nil
+}
+
+// upTime is how long a node may take to say that it is up, before a member is removed.
+const upTime = time.Second
+
+// countUp asks the nodes now: what they have said some seconds ago may not be so any more.
+func (s *Store) countUp(ctx context.Context, nodes []string) int {
+	ctx, cancel := context.WithTimeout(ctx, upTime)
+	defer cancel()
+	var up atomic.Int32
+	var wait sync.WaitGroup
+	for _, node := range nodes {
+		wait.Go(func() {
+			if node == s.dir.node || s.isUp(ctx, node) {
+				up.Add(1)
+			}
+		})
 	}
-	return s.changed1(s.raft.RemoveServer(raft.ServerID(c.Node), 0, memberTime))
+	wait.Wait()
+	return int(up.Load())
+}
+
+func (s *Store) isUp(ctx context.Context, node string) bool {
+	st, err := s.askStatus(ctx, node)
+	return err == nil && !st.Failed
 }
 
 // removeByNext asks the new leader, once there is one.
@@ -213,7 +266,13 @@ func (s *Store) promote() {
 		if !s.peers.caughtUp(string(server.ID)) {
 			continue
 		}
+		select {
+		case s.changing <- struct{}{}:
+		default:
+			return // another change is under way; the next look comes soon
+		}
 		err := s.changed1(s.raft.AddVoter(server.ID, server.Address, 0, memberTime))
+		<-s.changing
 		s.log.Info("a new node has caught up and votes from now on", "node", server.ID, "error", err)
 	}
 }

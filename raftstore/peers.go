@@ -206,15 +206,22 @@ func (s *Store) watchPeers() {
 func (s *Store) askPeer(node string) {
 	ctx, cancel := context.WithTimeout(s.ctx, peerTime)
 	defer cancel()
-	begun, goal, st := s.o.Clock(), s.raft.LastIndex(), new(NodeStatus)
+	begun, goal := s.o.Clock(), s.raft.LastIndex()
+	st, err := s.askStatus(ctx, node)
+	s.peers.note(node, &st, begun, goal, err)
+}
+
+// askStatus asks a node how it is.
+func (s *Store) askStatus(ctx context.Context, node string) (st NodeStatus, err error) {
 	l, err := s.link(node)
-	if err == nil {
-		var answer []byte
-		if answer, err = l.call(ctx, frameStatus, nil); err == nil {
-			err = json.Unmarshal(answer, st)
-		}
+	if err != nil {
+		return st, err
 	}
-	s.peers.note(node, st, begun, goal, err)
+	answer, err := l.call(ctx, frameStatus, nil)
+	if err != nil {
+		return st, err
+	}
+	return st, json.Unmarshal(answer, &st)
 }
 
 func (s *Store) tellStatus([]byte) ([]byte, error) { return json.Marshal(s.NodeStatus()) }

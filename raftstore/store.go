@@ -43,6 +43,7 @@ type Store struct {
 	peers      peerBook
 	relayed    atomic.Uint64 // highest index that raft has been told is committed
 	clockAhead atomic.Bool
+	changing   chan struct{} // holds one token while the members are being changed
 	diskFree   atomic.Uint64 // bytes
 
 	announced chan bool     // raft's, on each change of leadership
@@ -71,6 +72,7 @@ func newStore(o Options) *Store {
 		queue: newQueue(o.QueueCommands, o.QueueBytes), reads: reads{wake: make(chan struct{}, 1)},
 		readsOfOthers: reads{wake: make(chan struct{}, 1)},
 		announced:     make(chan bool, 16), changed: make(chan struct{}, 1), down: make(chan struct{}),
+		changing: make(chan struct{}, 1),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s

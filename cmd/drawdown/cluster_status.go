@@ -46,13 +46,12 @@ func (n *node) TransferLeadership(ctx context.Context, name string) error {
 	return memberError(n.store.TransferLeadership(ctx, name))
 }
 
-// memberError keeps the reason of a refusal. One that another node has spoken comes
-// as text.
+// memberError keeps the reason of a refusal, whichever node has spoken it.
 func memberError(err error) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, raftstore.ErrRefused) || strings.Contains(err.Error(), raftstore.ErrRefused.Error()) {
+	if errors.Is(err, raftstore.ErrRefused) {
 		return fmt.Errorf("%w: %w", api.ErrRefused, err)
 	}
 	return classed(err)
