@@ -139,8 +139,11 @@ func (s *Store) hears(h *hello) error {
 			return err
 		}
 	}
-	if s.up.Load() == nil {
+	switch {
+	case s.up.Load() == nil:
 		return errors.New("the node is starting") // and does not know its members yet
+	case s.ctx.Err() != nil:
+		return errors.New("the node stops")
 	}
 	return nil
 }

@@ -191,6 +191,22 @@ func (m *mesh) keep(conn *seated, h *hello) {
 	m.open[conn] = h
 }
 
+// dropRaft closes raft's connections that came in here. The others make new ones when
+// they need them. A node without a port has none.
+func (m *mesh) dropRaft() {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	callers := maps.Clone(m.open)
+	m.mu.Unlock()
+	for conn, h := range callers {
+		if h != nil && h.purpose == purposeRaft {
+			conn.Close()
+		}
+	}
+}
+
 // rejudge judges the open connections again, when this node has learned who its
 // members are or what its cluster is called. A node without a port has none.
 func (m *mesh) rejudge() {

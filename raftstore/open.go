@@ -99,6 +99,7 @@ func (s *Store) open(b *backend) (err error) {
 	if err != nil {
 		return err
 	}
+	s.snapshots.givenUp = s.mesh.dropRaft
 	if err := s.bootstrap(servers); err != nil {
 		return err
 	}

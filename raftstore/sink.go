@@ -48,6 +48,7 @@ func (s *snapshotStore) Create(version raft.SnapshotVersion, index, term uint64,
 	k := &snapshotSink{store: s, m: m, tmp: s.path(m.id() + temporary)}
 	if known := s.find(m.id()); known != nil {
 		k.m, k.again = known, true
+		s.await()
 		return k, nil
 	}
 	// What is left of an attempt that failed does not count, wherever it stands.
@@ -59,6 +60,7 @@ func (s *snapshotStore) Create(version raft.SnapshotVersion, index, term uint64,
 	if err := s.fs.MkdirAll(k.tmp, 0o755); err != nil {
 		return nil, err
 	}
+	s.await() // until this turns out to be a snapshot of this node's own
 	return k, nil
 }
 
@@ -75,6 +77,8 @@ func (k *snapshotSink) stateBytes() int64 {
 // Write takes the next piece of a snapshot from another node. One that is here
 // already is not written again.
 func (k *snapshotSink) Write(b []byte) (int, error) {
+	k.store.awaited.Store(nil)
+	defer k.store.await()
 	if k.again {
 		return len(b), nil
 	}
@@ -119,6 +123,7 @@ func (k *snapshotSink) endStream(cause error) error {
 // write writes the state and the copy of the index. It ends early when the
 // context does.
 func (k *snapshotSink) write(ctx context.Context, state frozen) error {
+	k.store.awaited.Store(nil)
 	if k.again {
 		return nil
 	}
@@ -205,6 +210,7 @@ func (k *snapshotSink) Close() error {
 	if k.ended {
 		return k.err
 	}
+	k.store.awaited.Store(nil)
 	k.ended = true
 	err := k.endStream(nil)
 	switch {
@@ -255,6 +261,10 @@ func (k *snapshotSink) complete() error {
 func (k *snapshotSink) Cancel() error {
 	if k.ended {
 		return nil
+	}
+	k.store.awaited.Store(nil)
+	if k.in != nil || k.again {
+		k.store.givenUp() // raft would read what is left of it without any limit of time
 	}
 	k.ended, k.err = true, fmt.Errorf("snapshot %s was given up", k.ID())
 	_ = k.endStream(k.err)

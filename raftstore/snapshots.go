@@ -25,8 +25,13 @@ type snapshotStore struct {
 	clock func() time.Time
 	// completed is told the index up to which the log is not needed any more.
 	completed func(index uint64)
+	// givenUp ends the connections by which a snapshot may be coming in.
+	givenUp func()
 	// receiving is the snapshot that is coming in, nil if none is.
 	receiving atomic.Pointer[Transfer]
+	// awaited is since when raft waits for more of a snapshot that another node sends,
+	// nil if it does not; see guardTransfers.
+	awaited atomic.Pointer[time.Time]
 
 	mu    sync.Mutex
 	known []*manifest    // newest first
@@ -40,7 +45,7 @@ var _ raft.SnapshotStore = (*snapshotStore)(nil)
 // newest must be readable: to go back to an older one would be to forget what the
 // log has already dropped.
 func openSnapshots(fs vfs.FS, dir string, log *slog.Logger, clock func() time.Time) (*snapshotStore, error) {
-	s := &snapshotStore{fs: fs, dir: dir, log: log, clock: clock, completed: func(uint64) {}, pins: map[string]int{}}
+	s := &snapshotStore{fs: fs, dir: dir, log: log, clock: clock, completed: func(uint64) {}, givenUp: func() {}, pins: map[string]int{}}
 	names, err := fs.List(dir)
 	if err != nil {
 		return nil, err
@@ -91,6 +96,12 @@ func compareUint(a, b uint64) int {
 		return 1
 	}
 	return 0
+}
+
+// await notes that raft waits for another node from now on.
+func (s *snapshotStore) await() {
+	now := time.Now()
+	s.awaited.Store(&now)
 }
 
 func (s *snapshotStore) path(elements ...string) string {

@@ -101,7 +101,7 @@ func (s *Store) startRaft() (err error) {
 	s.drain.Go(s.drainLeadership)
 	loops := []func(){s.lead, s.confirmReads, s.settle, s.scheduleSnapshots, s.watchDisk}
 	if s.clustered() {
-		loops = append(loops, s.confirmReadsOfOthers, s.watchPeers, s.watchRole)
+		loops = append(loops, s.confirmReadsOfOthers, s.watchPeers, s.watchRole, s.guardTransfers)
 	}
 	for _, loop := range loops {
 		s.loops.Go(loop)
@@ -158,6 +158,7 @@ func (s *Store) close(ctx context.Context) error {
 	drained := s.wait(ctx, &s.batches)
 	s.cancel()
 	s.closeLinks()
+	s.mesh.dropRaft() // raft cannot stop while it waits for a snapshot from another node
 	if drained == nil {
 		drained = s.wait(ctx, &s.loops)
 	}
