@@ -25,6 +25,9 @@ const (
 	// linkRest is how long a node that could not be reached is not tried again.
 	linkRest = 200 * time.Millisecond
 
+	// linkDialTime bounds an attempt to connect, whoever waits for it.
+	linkDialTime = dialTime + helloTime
+
 	linkWriteTime = 5 * time.Second
 )
 
@@ -37,13 +40,14 @@ type link struct {
 	node string
 	dial func(context.Context) (net.Conn, error)
 
-	mu      sync.Mutex
-	session *session
-	rest    time.Time // not to be dialled before
-	restErr error
-	bytes   int
-	calls   int
-	closed  bool
+	mu       sync.Mutex
+	session  *session
+	dialling *dialling // under way, nil if none is
+	rest     time.Time // not to be dialled before
+	restErr  error
+	bytes    int
+	calls    int
+	closed   bool
 }
 
 // session is one connection of a link.
@@ -138,33 +142,80 @@ func (l *link) give(bytes int) {
 	l.bytes -= bytes
 }
 
-// connect answers the connection, a new one if there is none. One caller dials,
-// the others wait for it.
+// dialling is an attempt to connect, for all who wait for it. session and err are set
+// when done closes.
+type dialling struct {
+	cancel  context.CancelFunc
+	done    chan struct{}
+	session *session
+	err     error
+}
+
+// connect answers the connection, a new one if there is none. It is nobody's own:
+// whose context ends waits no longer, and the attempt goes on for the others.
 func (l *link) connect(ctx context.Context) (*session, error) {
+	d, s, err := l.begin()
+	if d == nil {
+		return s, err
+	}
+	select {
+	case <-d.done:
+		return d.session, d.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// begin answers the connection that there is, or the attempt to make one.
+func (l *link) begin() (*dialling, *session, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		return nil, ErrClosed
+	switch {
+	case l.closed:
+		return nil, nil, ErrClosed
+	case l.session != nil && !l.session.broken():
+		return nil, l.session, nil
+	case l.dialling != nil:
+		return l.dialling, nil, nil
+	case time.Now().Before(l.rest):
+		return nil, nil, l.restErr
 	}
-	if l.session != nil && !l.session.broken() {
-		return l.session, nil
-	}
-	if time.Now().Before(l.rest) {
-		return nil, l.restErr
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), linkDialTime)
+	d := &dialling{cancel: cancel, done: make(chan struct{})}
+	l.dialling = d
+	go l.finish(ctx, d)
+	return d, nil, nil
+}
+
+func (l *link) finish(ctx context.Context, d *dialling) {
+	defer d.cancel()
 	conn, err := l.dial(ctx)
-	if err != nil {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer close(d.done)
+	l.dialling = nil
+	switch {
+	case l.closed:
+		d.err = ErrClosed
+		if err == nil {
+			conn.Close()
+		}
+	case err != nil:
+		d.err = err
 		l.rest, l.restErr = time.Now().Add(linkRest), err
-		return nil, err
+	default:
+		d.session = newSession(conn)
+		l.session = d.session
 	}
-	l.session = newSession(conn)
-	return l.session, nil
 }
 
 func (l *link) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
+	if l.dialling != nil {
+		l.dialling.cancel()
+	}
 	if l.session != nil {
 		l.session.fail(ErrClosed)
 	}

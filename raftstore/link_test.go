@@ -198,6 +198,57 @@ func TestCloseWhileAnAnswerIsOwed(t *testing.T) {
 	}
 }
 
+// TestSlowDialHoldsNobodyUp: a stopped node takes connections and says nothing. Who asks
+// it waits for as long as they want to, and a link that closes waits for nobody.
+func TestSlowDialHoldsNobodyUp(t *testing.T) {
+	dialled, ended := make(chan struct{}), make(chan struct{})
+	l := &link{node: "n2", dial: func(ctx context.Context) (net.Conn, error) {
+		close(dialled)
+		<-ctx.Done()
+		close(ended)
+		return nil, ctx.Err()
+	}}
+	patient := make(chan error, 1)
+	go func() {
+		_, err := l.call(t.Context(), frameSubmit, nil)
+		patient <- err
+	}()
+	<-dialled
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	if _, err := l.call(ctx, frameSubmit, nil); !errors.Is(err, ErrUnavailable) || time.Since(begin) > time.Second {
+		t.Errorf("a caller with 50 ms: %v after %v", err, time.Since(begin))
+	}
+	l.close()
+	<-ended
+	if err := <-patient; !errors.Is(err, ErrUnavailable) || time.Since(begin) > time.Second {
+		t.Errorf("a caller of a link that closed: %v after %v", err, time.Since(begin))
+	}
+}
+
+// TestCallersDeadlineIsTheirOwn: that one was in a hurry does not refuse the next.
+func TestCallersDeadlineIsTheirOwn(t *testing.T) {
+	echo := answering(t, func(conn net.Conn, f frame) {
+		_, _ = conn.Write(appendFrame(nil, &frame{number: f.number, kind: frameAnswer, payload: encodeAnswer(nil, nil)}))
+	})
+	dial := echo.dial
+	echo.dial = func(ctx context.Context) (net.Conn, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		return dial(ctx)
+	}
+	hurried, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := echo.call(hurried, frameSubmit, nil); err == nil {
+		t.Error("a caller that had left was answered")
+	}
+	if _, err := echo.call(t.Context(), frameSubmit, nil); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestLinkIsBounded: what waits for one node has a limit, and beyond it nothing is
 // sent.
 func TestLinkIsBounded(t *testing.T) {

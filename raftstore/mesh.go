@@ -153,21 +153,12 @@ func (m *mesh) warn(address string, err error) {
 
 // dial connects to a node and introduces this one.
 func (m *mesh) dial(ctx context.Context, address, node string, purpose byte) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTime)
-	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	conn, err := m.connect(ctx, address, node)
 	if err != nil {
 		return nil, err
 	}
-	_ = conn.SetDeadline(time.Now().Add(helloTime))
-	if m.tls != nil {
-		secured := tls.Client(conn, m.tls.client(node))
-		if err := secured.HandshakeContext(ctx); err != nil {
-			conn.Close()
-			return nil, err
-		}
-		conn = secured
-	}
+	// Who is called may take the connection and say nothing.
+	ended := context.AfterFunc(ctx, func() { conn.Close() })
 	h := hello{purpose: purpose, cluster: m.store.clusterName(), from: m.store.dir.node, to: node}
 	for _, server := range m.store.members() {
 		if string(server.ID) == node {
@@ -177,12 +168,35 @@ func (m *mesh) dial(ctx context.Context, address, node string, purpose byte) (ne
 	if _, err = conn.Write(h.encode()); err == nil {
 		err = readAnswer(conn)
 	}
+	if !ended() {
+		err = errors.Join(ctx.Err(), err)
+	}
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("node %q at %s: %w", node, address, err)
 	}
 	_ = conn.SetDeadline(time.Time{})
 	return conn, nil
+}
+
+// connect is the connection alone, secured if the nodes have certificates.
+func (m *mesh) connect(ctx context.Context, address, node string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	_ = conn.SetDeadline(time.Now().Add(helloTime))
+	if m.tls == nil {
+		return conn, nil
+	}
+	secured := tls.Client(conn, m.tls.client(node))
+	if err := secured.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return secured, nil
 }
 
 func (m *mesh) keep(conn *seated, h *hello) {
