@@ -15,6 +15,9 @@ const (
 	askedCalls = 4096
 	askedBytes = 128 << 20
 
+	// frameBodyTime is how long a frame may take to come in once it has begun.
+	frameBodyTime = 10 * time.Second
+
 	// askedTime is for requests that come without a deadline.
 	askedTime = 30 * time.Second
 )
@@ -67,25 +70,50 @@ func (s *Store) serveAsking(conn net.Conn, from string) {
 	}
 	r := bufio.NewReaderSize(conn, 64<<10)
 	for {
-		f, err := readFrame(r)
+		f, bytes, err := s.nextAsked(conn, r)
 		if err != nil {
 			return
 		}
 		switch {
 		case f.kind == framePing:
+			if bytes > 0 {
+				s.asked.give(bytes)
+			}
 			select {
 			case out <- frame{kind: framePong}:
 			default: // answers are on their way, which says the same
 			}
-		case !s.asked.take(len(f.payload)):
+		case bytes == 0:
 			answer(f.number, encodeAnswer(nil, fmt.Errorf("%w: too many requests of other nodes", ErrOverloaded)))
 		default:
 			go func() {
-				defer s.asked.give(len(f.payload))
+				defer s.asked.give(bytes)
 				answer(f.number, encodeAnswer(s.carryOut(&f, from)))
 			}()
 		}
 	}
+}
+
+// nextAsked reads the next request. bytes is what was taken for it, as soon as its
+// length was known; 0 if there was no room: then it has no payload.
+func (s *Store) nextAsked(conn net.Conn, r *bufio.Reader) (f frame, bytes int, err error) {
+	ahead, err := readAhead(r)
+	if err != nil {
+		return f, 0, err
+	}
+	if r.Buffered() < ahead.length {
+		_ = conn.SetReadDeadline(time.Now().Add(frameBodyTime))
+		defer func() { _ = conn.SetReadDeadline(time.Time{}) }()
+	}
+	if !s.asked.take(ahead.length) {
+		f, err = ahead.skip(r)
+		return f, 0, err
+	}
+	if f, err = ahead.body(r); err != nil {
+		s.asked.give(ahead.length)
+		return f, 0, err
+	}
+	return f, ahead.length, nil
 }
 
 func (s *Store) writeAnswers(conn net.Conn, out <-chan frame, quit <-chan struct{}) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 )
 
 // Requests between nodes travel in frames, numbers little endian:
@@ -18,9 +19,13 @@ const (
 	frameLead = 8
 	frameHead = 13
 
-	// framePayloadMax bounds a frame: a batch of 10,000 events with texts of full
-	// length fits.
-	framePayloadMax = 64 << 20
+	// framePayloadMax bounds a frame. The largest is a batch: a body of 8 MiB, and what
+	// the encoding of 10,000 commands adds.
+	framePayloadMax = 16 << 20
+
+	// frameStep is by how much the memory of a frame grows while it comes in: what has
+	// only been announced costs nothing (I12).
+	frameStep = 64 << 10
 )
 
 // Kinds of frames.
@@ -56,21 +61,54 @@ func appendFrame(dst []byte, f *frame) []byte {
 	return dst
 }
 
-// readFrame reads one frame into memory of its own.
-func readFrame(r io.Reader) (f frame, err error) {
+// frameAhead is what stands in front of a frame.
+type frameAhead struct {
+	length int
+	sum    uint32
+}
+
+func readAhead(r io.Reader) (a frameAhead, err error) {
 	var lead [frameLead]byte
 	if _, err := io.ReadFull(r, lead[:]); err != nil {
-		return f, err
+		return a, err
 	}
 	length := binary.LittleEndian.Uint32(lead[:])
 	if length < frameHead || length > frameHead+framePayloadMax {
-		return f, fmt.Errorf("a frame of %d bytes", length)
+		return a, fmt.Errorf("a frame of %d bytes", length)
 	}
-	body := make([]byte, length)
-	if _, err := io.ReadFull(r, body); err != nil {
+	return frameAhead{int(length), binary.LittleEndian.Uint32(lead[4:])}, nil
+}
+
+// body reads the frame into memory of its own.
+func (a frameAhead) body(r io.Reader) (f frame, err error) {
+	body := make([]byte, 0, min(a.length, frameStep))
+	for len(body) < a.length {
+		body = slices.Grow(body, min(a.length-len(body), frameStep))
+		next := body[len(body):min(a.length, cap(body))]
+		if _, err := io.ReadFull(r, next); err != nil {
+			return f, err
+		}
+		body = body[:len(body)+len(next)]
+	}
+	return a.parse(body, crc32.Checksum(body, castagnoli))
+}
+
+// skip reads the frame as body does, but keeps no payload.
+func (a frameAhead) skip(r io.Reader) (f frame, err error) {
+	var head [frameHead]byte
+	sum := crc32.New(castagnoli)
+	r = io.TeeReader(r, sum)
+	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return f, err
 	}
-	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(lead[4:]) {
+	if _, err := io.CopyN(io.Discard, r, int64(a.length-frameHead)); err != nil {
+		return f, err
+	}
+	return a.parse(head[:], sum.Sum32())
+}
+
+func (a frameAhead) parse(body []byte, sum uint32) (f frame, err error) {
+	if sum != a.sum {
 		return f, errors.New("the checksum of a frame does not match")
 	}
 	f.number = binary.LittleEndian.Uint64(body)
@@ -78,6 +116,15 @@ func readFrame(r io.Reader) (f frame, err error) {
 	f.left = binary.LittleEndian.Uint32(body[9:])
 	f.payload = body[frameHead:]
 	return f, nil
+}
+
+// readFrame reads one frame.
+func readFrame(r io.Reader) (f frame, err error) {
+	a, err := readAhead(r)
+	if err != nil {
+		return f, err
+	}
+	return a.body(r)
 }
 
 // The first byte of an answer's payload is its class; then comes the result, or the

@@ -31,6 +31,10 @@ func TestFrames(t *testing.T) {
 		if err != nil || got.number != f.number || got.kind != f.kind || got.left != f.left || !bytes.Equal(got.payload, f.payload) {
 			t.Fatalf("%+v became %+v (%v)", f, got, err)
 		}
+		ahead, _ := readAhead(bytes.NewReader(raw))
+		if skipped, err := ahead.skip(bytes.NewReader(raw[frameLead:])); err != nil || skipped.number != f.number || skipped.kind != f.kind {
+			t.Fatalf("%+v became %+v (%v)", f, skipped, err)
+		}
 		at := rapid.IntRange(0, len(raw)-1).Draw(t, "at")
 		raw[at] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
 		if _, err := readFrame(bytes.NewReader(raw)); err == nil {
@@ -254,22 +258,27 @@ func TestCallersDeadlineIsTheirOwn(t *testing.T) {
 func TestLinkIsBounded(t *testing.T) {
 	l := answering(t, func(net.Conn, frame) {})
 	ctx, cancel := context.WithCancel(t.Context())
-	errs := make(chan error, 1)
-	go func() {
-		_, err := l.call(ctx, frameSubmit, make([]byte, linkBytes-10))
-		errs <- err
-	}()
-	eventually(t, "the first call waits", func() bool {
+	const large = linkBytes / framePayloadMax
+	errs := make(chan error, large)
+	for range large {
+		go func() {
+			_, err := l.call(ctx, frameSubmit, make([]byte, framePayloadMax-10/large))
+			errs <- err
+		}()
+	}
+	eventually(t, "the first calls wait", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return l.calls == 1
+		return l.calls == large
 	})
 	if _, err := l.call(t.Context(), frameSubmit, make([]byte, 11)); !errors.Is(err, ErrOverloaded) {
 		t.Error(err)
 	}
 	cancel()
-	if err := <-errs; !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrUnavailable) {
-		t.Error(err)
+	for range large {
+		if err := <-errs; !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrUnavailable) {
+			t.Error(err)
+		}
 	}
 }
 
