@@ -203,6 +203,31 @@ func TestForwardedResultsAreTheSame(t *testing.T) {
 	}
 }
 
+// TestForwardedNumbersAreChecked: a report by numbers that were never given would stop
+// every node; by given ones it is counted.
+func TestForwardedNumbersAreChecked(t *testing.T) {
+	c := newTrio(t)
+	c.start(nil, "n1", "n2", "n3")
+	f := c.followers()[0]
+	f.submit(meter(), report("a"))
+	known := []ledger.Report{*report("b").(*ledger.Report)}
+	f.Engine().Number(known)
+	if known[0].MeterNumber == 0 || known[0].CustomerNumber == 0 {
+		t.Fatalf("%+v", known[0])
+	}
+	for _, numbers := range [][2]uint32{{77, known[0].CustomerNumber}, {known[0].MeterNumber, 99}} {
+		r := known[0]
+		r.MeterNumber, r.CustomerNumber = numbers[0], numbers[1]
+		if _, _, err := f.Submit(t.Context(), batchOf(&r)); !errors.Is(err, ErrUnavailable) {
+			t.Fatalf("numbers %v: %v", numbers, err)
+		}
+	}
+	if got := f.submit(&known[0])[0].Code; got != ledger.OK {
+		t.Fatal(got)
+	}
+	c.equal()
+}
+
 // TestLeaderGone: the others elect one of them, and nothing is lost.
 func TestLeaderGone(t *testing.T) {
 	c := newTrio(t)

@@ -71,18 +71,37 @@ func (s *Store) leaderLink() (*link, error) {
 // submitForwarded carries out what another node sends. It never passes it on: a
 // node that takes this one for the leader wrongly is told so.
 func (s *Store) submitForwarded(ctx context.Context, payload []byte) ([]byte, error) {
-	batch, err := decodeBatch(payload)
+	batch, numbers, err := decodeBatch(payload)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if !s.leading() {
 		return nil, ErrNotLeader
 	}
+	if err := s.admitNumbers(ctx, numbers); err != nil {
+		return nil, err
+	}
 	results, index, err := s.submitHere(ctx, batch)
 	if err != nil {
 		return nil, err
 	}
 	return encodeForwarded(&forwarded{index: index, term: s.termOf(index), results: results}), nil
+}
+
+// admitNumbers makes sure that this node's engine has given the numbers that another node
+// uses. Numbers are only ever added, and the other node has them from entries that were
+// committed: after those, they are here.
+func (s *Store) admitNumbers(ctx context.Context, numbers []ledger.ReportNumbers) error {
+	if s.Engine().Knows(numbers) {
+		return nil
+	}
+	if err := s.awaitPassed(ctx, s.raft.CommitIndex()); err != nil {
+		return err
+	}
+	if s.Engine().Knows(numbers) {
+		return nil
+	}
+	return fmt.Errorf("%w: the leader knows a meter or customer of the batch by no such number", ErrUnavailable)
 }
 
 // termOf is the term of a log entry, 0 if it cannot be told.

@@ -26,11 +26,12 @@ func encodeBatch(b *ledger.Batch) []byte {
 }
 
 // decodeBatch refuses commands that no node could carry out: in the log they would
-// stop the cluster.
-func decodeBatch(data []byte) (*ledger.Batch, error) {
+// stop the cluster. The numbers by which reports name meters and customers are left to
+// the caller to check (admitNumbers).
+func decodeBatch(data []byte) (*ledger.Batch, []ledger.ReportNumbers, error) {
 	r, err := ledger.ReadEntry(data)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	b, receiver := new(ledger.Batch), new(ledger.Receiver)
 	for {
@@ -39,10 +40,10 @@ func decodeBatch(data []byte) (*ledger.Batch, error) {
 			break
 		}
 		if err := receiver.Add(b, command); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return b, r.Err()
+	return b, receiver.Numbers(), r.Err()
 }
 
 // forwarded is the leader's answer to a batch, or to the question for a read index.

@@ -84,7 +84,7 @@ func TestForwardedAnswers(t *testing.T) {
 // read, and the command that founds a log, are refused.
 func TestForwardedBatches(t *testing.T) {
 	b := batchOf(meter(), report("a"), report("0b1e3c5a-1111-4222-8333-123456789abc"))
-	got, err := decodeBatch(encodeBatch(b))
+	got, _, err := decodeBatch(encodeBatch(b))
 	if err != nil || got.Len() != b.Len() || got.Size() != b.Size() {
 		t.Fatal(err)
 	}
@@ -95,11 +95,11 @@ func TestForwardedBatches(t *testing.T) {
 	}
 	raw := encodeBatch(b)
 	for at := range raw {
-		if cut, err := decodeBatch(raw[:at]); err == nil {
+		if cut, _, err := decodeBatch(raw[:at]); err == nil {
 			t.Fatalf("%d commands from %d of %d bytes", cut.Len(), at, len(raw))
 		}
 	}
-	if _, err := decodeBatch(encodeBatch(batchOf(&ledger.Init{}))); !errors.Is(err, ledger.ErrCorrupt) {
+	if _, _, err := decodeBatch(encodeBatch(batchOf(&ledger.Init{}))); !errors.Is(err, ledger.ErrCorrupt) {
 		t.Fatal(err)
 	}
 }
