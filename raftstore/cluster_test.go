@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -441,6 +442,42 @@ func TestClockFarAheadDoesNotLead(t *testing.T) {
 	})
 	if head := c.leader().machine.Head().Time; time.Until(time.Unix(0, head)) > time.Minute {
 		t.Skip("n2 had led before it knew")
+	}
+}
+
+// TestClockThatJumpsStampsNothing: not even the entry before the next look at the
+// others' clocks; when it is set right the node writes again.
+func TestClockThatJumpsStampsNothing(t *testing.T) {
+	c := newTrio(t)
+	jumps := map[string]*atomic.Int64{"n1": {}, "n2": {}, "n3": {}}
+	c.start(func(o *Options) {
+		jump := jumps[o.NodeID]
+		o.Clock = func() time.Time { return time.Now().Add(time.Duration(jump.Load())) }
+	}, "n1", "n2", "n3")
+	l := c.leader()
+	l.submit(meter())
+	eventually(t, "the clocks have been compared", func() bool { return len(l.peers.offsets(time.Time{})) == 2 })
+	jumps[l.dir.node].Store(int64(365 * 24 * time.Hour))
+	if _, _, err := l.Submit(t.Context(), batchOf(report("a"))); !errors.Is(err, ErrUnavailable) || classes(err) != 1 {
+		t.Fatal(err)
+	}
+	eventually(t, "another node leads and writes", func() bool {
+		next := c.leader()
+		_, _, err := next.Submit(t.Context(), batchOf(report("b")))
+		return next != l && err == nil
+	})
+	jumps[l.dir.node].Store(0)
+	eventually(t, "its clock is trusted again", func() bool { return !l.clockAhead.Load() })
+	eventually(t, "it leads and writes again", func() bool {
+		if !l.leading() {
+			_ = l.TransferLeadership(t.Context(), l.dir.node)
+			return false
+		}
+		_, _, err := l.Submit(t.Context(), batchOf(report("c")))
+		return err == nil
+	})
+	if head := l.machine.Head().Time; time.Until(time.Unix(0, head)) > time.Minute {
+		t.Fatalf("the log's time is %v", time.Unix(0, head))
 	}
 }
 

@@ -3,7 +3,6 @@ package raftstore
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"sort"
 	"sync"
@@ -165,12 +164,13 @@ func (p *peerBook) heard(nodes []string, term uint64, count int) time.Time {
 	return times[count-1]
 }
 
-// offsets are those of the other nodes' clocks, as far as they are recent.
-func (p *peerBook) offsets() (all []time.Duration) {
+// offsets are those of the other nodes' clocks, as far as they are recent and were asked
+// for after the moment given.
+func (p *peerBook) offsets(after time.Time) (all []time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, e := range p.book {
-		if !e.timed.IsZero() && time.Since(e.timed) < peerFresh {
+		if !e.timed.IsZero() && time.Since(e.timed) < peerFresh && e.timed.Add(-clockRoundTrip).After(after) {
 			all = append(all, e.offset)
 		}
 	}
@@ -262,29 +262,6 @@ func (s *Store) Peers() (all []PeerStatus) {
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Node < all[j].Node })
 	return all
-}
-
-// watchClock compares this node's clock with the others'. One that is far ahead of
-// most of them would make credit expire early for good, for the log's time never
-// goes back: it must not lead.
-func (s *Store) watchClock() {
-	offsets := s.peers.offsets()
-	behind := 0
-	for _, offset := range offsets {
-		if -offset > s.o.ClockBound {
-			behind++
-		}
-	}
-	ahead := len(offsets) > 0 && behind > len(offsets)/2
-	if ahead != s.clockAhead.Swap(ahead) {
-		s.log.Error("this node's clock against the other nodes'", "too far ahead to lead", ahead,
-			"bound", s.o.ClockBound, "the others' offsets", fmt.Sprint(offsets))
-	}
-	if ahead && s.leading() && len(offsets) > 0 {
-		if err := s.transferHere(""); err != nil {
-			s.log.Warn("the leadership cannot be handed over; writes are refused here", "error", err)
-		}
-	}
 }
 
 // chains are the state hashes after the newest entries, so that nodes can be

@@ -43,6 +43,7 @@ type Store struct {
 	peers      peerBook
 	relayed    atomic.Uint64 // highest index that raft has been told is committed
 	clockAhead atomic.Bool
+	clock      clockStep
 	changing   chan struct{} // holds one token while the members are being changed
 	diskFree   atomic.Uint64 // bytes
 
