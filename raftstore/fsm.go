@@ -1,6 +1,7 @@
 package raftstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -170,14 +171,23 @@ func (p *fsmSnapshot) Persist(to raft.SnapshotSink) error {
 	return err
 }
 
-// write holds the machine, whose index is copied.
+// write holds the machine, whose index is copied. It gives up when another state is to
+// take the machine's place: that one is newer.
 func (p *fsmSnapshot) write(sink *snapshotSink) error {
-	p.store.machine.hold.RLock()
-	defer p.store.machine.hold.RUnlock()
-	if p.store.machine.get() != p.of {
+	m := p.store.machine
+	defer m.holdLong()()
+	ctx, cancel := context.WithCancel(p.store.ctx)
+	defer cancel()
+	m.persisting.Store(&cancel)
+	defer m.persisting.Store(nil)
+	if m.get() != p.of || m.wanted.Load() {
 		return errReplaced
 	}
-	return sink.write(p.store.ctx, p.state)
+	err := sink.write(ctx, p.state)
+	if err != nil && m.wanted.Load() {
+		return errReplaced
+	}
+	return err
 }
 
 // Release gives the frozen state's memory back.

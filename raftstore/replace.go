@@ -1,6 +1,7 @@
 package raftstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -16,6 +17,14 @@ import (
 type replaceable struct {
 	current atomic.Pointer[machine]
 	hold    sync.RWMutex // written while the machine is replaced
+	// long is held, in addition and first, by who holds the machine for seconds. Whoever
+	// replaces it waits for them with this one: a writer that waits for hold keeps all
+	// new readers out.
+	long sync.RWMutex
+	// wanted says that the machine is to be replaced; persisting cancels the snapshot that
+	// is being written of it.
+	wanted     atomic.Bool
+	persisting atomic.Pointer[context.CancelFunc]
 }
 
 func newReplaceable(m machine) *replaceable {
@@ -36,6 +45,38 @@ func (r *replaceable) NextDue() int64                    { return r.get().NextDu
 func (r *replaceable) Due(now int64, limit int) []uint32 { return r.get().Due(now, limit) }
 func (r *replaceable) Pressure() float64                 { return r.get().Pressure() }
 func (r *replaceable) Close() error                      { return r.get().Close() }
+
+// holdLong keeps the machine from being replaced for longer than a moment.
+func (r *replaceable) holdLong() (release func()) {
+	r.long.RLock()
+	r.hold.RLock()
+	return func() {
+		r.hold.RUnlock()
+		r.long.RUnlock()
+	}
+}
+
+// seize waits until nobody holds the machine. A snapshot of it is given up; for the others
+// who need long it waits while reads go on, and only then for those.
+func (r *replaceable) seize() (release func()) {
+	r.wanted.Store(true)
+	if cancel := r.persisting.Load(); cancel != nil {
+		(*cancel)()
+	}
+	r.long.Lock()
+	r.hold.Lock()
+	return func() {
+		r.wanted.Store(false)
+		r.hold.Unlock()
+		r.long.Unlock()
+	}
+}
+
+// AcquireLong is Acquire for what takes seconds. Its second answer ends it.
+func (s *Store) AcquireLong() (e *engine.Engine, release func()) {
+	release = s.machine.holdLong()
+	return s.live.Load(), release
+}
 
 // Acquire is the state, for a read. It stays open until Release. While another state
 // takes its place Acquire waits.
@@ -77,9 +118,8 @@ func (s *Store) replace() error {
 	if err := s.copyIndex(newest); err != nil {
 		return err
 	}
+	defer s.machine.seize()()
 	copied := time.Now()
-	s.machine.hold.Lock()
-	defer s.machine.hold.Unlock()
 	if err := s.machine.Close(); err != nil {
 		return fmt.Errorf("closing the state before: %w", err)
 	}

@@ -69,8 +69,9 @@ func (n *node) Check(ctx context.Context, stale bool) (api.CheckReport, error) {
 			return api.CheckReport{}, err
 		}
 	}
-	r, err := n.store.Acquire().Check()
-	n.store.Release()
+	e, release := n.store.AcquireLong()
+	r, err := e.Check()
+	release()
 	if err != nil {
 		return api.CheckReport{}, err
 	}
