@@ -88,11 +88,17 @@ func (m *mesh) run() {
 // receive takes a caller as far as its hello and hands the connection on.
 func (m *mesh) receive(conn net.Conn) {
 	seat := &seated{Conn: conn, mesh: m}
-	m.keep(seat, nil)
+	if !m.keep(seat, nil) {
+		seat.Close()
+		return
+	}
 	_ = seat.SetDeadline(time.Now().Add(helloTime))
 	conn, h, err := m.greet(seat)
+	if err == nil && !m.keep(seat, &h) {
+		conn.Close()
+		return
+	}
 	if err == nil {
-		m.keep(seat, &h)
 		// What this node has learned since the hello was judged found no entry to judge.
 		err = m.store.judge(&h)
 	}
@@ -199,10 +205,18 @@ func (m *mesh) connect(ctx context.Context, address, node string) (net.Conn, err
 	return secured, nil
 }
 
-func (m *mesh) keep(conn *seated, h *hello) {
+// keep notes an open connection; false if the port has been closed meanwhile, so that
+// nobody else would close it.
+func (m *mesh) keep(conn *seated, h *hello) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	select {
+	case <-m.quit:
+		return false
+	default:
+	}
 	m.open[conn] = h
+	return true
 }
 
 // dropRaft closes raft's connections that came in here. The others make new ones when

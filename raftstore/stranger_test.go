@@ -2,6 +2,7 @@ package raftstore
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -146,4 +147,25 @@ func TestMixedDirectoriesAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustRefuse(t, fs, "mixed")
+}
+
+// TestPortIsClosedForGood: a connection that came in just before the port was closed is
+// closed, too, and gives its place up.
+func TestPortIsClosedForGood(t *testing.T) {
+	c := newTrio(t)
+	c.start(nil, "n1", "n2", "n3")
+	m := c.nodes["n1"].mesh
+	c.stop("n1")
+	here, there := net.Pipe()
+	defer there.Close()
+	m.seats <- struct{}{}
+	m.receive(here)
+	if _, err := there.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.open) != 0 || len(m.seats) != 0 {
+		t.Fatalf("%d connections are kept, %d places taken", len(m.open), len(m.seats))
+	}
 }
