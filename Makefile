@@ -4,11 +4,12 @@ NPM      ?= npm
 DATA     ?= ./data
 HTTP     ?= 127.0.0.1:8080
 KILLS    ?= 50
+TORTURE  ?= 15m
 FUZZTIME ?= 30s
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build run test race test-sdk test-kill demo check lint fuzz bench bench-growth report bench-stages clean
+.PHONY: help build run cluster torture test race test-sdk test-kill demo check lint fuzz bench bench-growth report bench-stages clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -19,12 +20,15 @@ build: ## build bin/drawdown
 run: build ## build, and start a node on 127.0.0.1:8080 with its data in ./data
 	./bin/drawdown serve --data $(DATA) --http $(HTTP)
 
+cluster: build ## three nodes on this machine, HTTP on 8081 to 8083, until Ctrl-C
+	./bin/drawdown cluster local
+
 demo: build ## a throw-away node, a million events, a kill in the middle, and the sums
 	./bin/drawdown demo
 
 test: ## all fast tests (a few minutes on 2 cores)
-	$(GO) test $$($(GO) list ./... | grep -v '/bench$$')
-	$(GO) test -count 1 ./bench # builds the program itself: a cached result would be of an older one
+	$(GO) test $$($(GO) list ./... | grep -v '/bench')
+	$(GO) test -count 1 -p 1 ./bench/... # builds the program itself: a cached result would be of an older one
 
 race: ## the tests of what is concurrent, under the race detector
 	$(GO) test -race ./wal ./engine/... ./raftstore ./api
@@ -34,6 +38,9 @@ test-sdk: build ## PaymentKit's own npm client against a real node (needs Node 2
 
 test-kill: ## kill -9 in the middle of load, KILLS times in a row
 	$(GO) test ./bench -run 'TestKill$$' -count 1 -v -timeout 30m -kills $(KILLS)
+
+torture: ## three nodes under faults drawn by chance, for TORTURE
+	$(GO) test ./bench/cluster -run 'TestTorture$$' -count 1 -v -timeout 24h -torture $(TORTURE)
 
 lint: ## formatting, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-ed:"; gofmt -l .; exit 1; }

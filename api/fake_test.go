@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -105,11 +106,29 @@ func (f *fake) Submit(ctx context.Context, b *ledger.Batch) ([]ledger.Result, ui
 
 func (f *fake) Linearize(context.Context) (uint64, error) { return 98, f.readErr }
 func (f *fake) Ready() error                              { return f.readErr }
-func (f *fake) Status() Status                            { return Status{Node: "n1", Role: "leader"} }
+func (f *fake) Status(context.Context) Status             { return Status{Node: "n1", Role: "leader"} }
+func (f *fake) Stale() (uint64, time.Duration, error)     { return 97, 1500 * time.Millisecond, f.readErr }
+func (f *fake) WaitIndex(_ context.Context, index uint64) error {
+	if index > 1000 {
+		return ErrUnavailable
+	}
+	return f.readErr
+}
+func (f *fake) AddMember(_ context.Context, node, _ string) error { return f.member(node) }
+func (f *fake) RemoveMember(_ context.Context, node string) error { return f.member(node) }
+func (f *fake) TransferLeadership(_ context.Context, node string) error {
+	return f.member(node)
+}
+func (f *fake) member(node string) error {
+	if node == "bad" {
+		return fmt.Errorf("%w: because", ErrRefused)
+	}
+	return f.submitErr
+}
 func (f *fake) Hash(context.Context) (uint64, uint64, error) {
 	return 98, 0xabc, f.readErr
 }
-func (f *fake) Check(context.Context) (CheckReport, error) {
+func (f *fake) Check(context.Context, bool) (CheckReport, error) {
 	return CheckReport{OK: true, Index: 98}, f.readErr
 }
 func (f *fake) Snapshot(context.Context) (uint64, error) { return 98, f.readErr }

@@ -12,7 +12,7 @@ import (
 	"drawdown/engine/ledger"
 )
 
-const indexHeader = "X-Drawdown-Index"
+const indexHeader = "Drawdown-Index"
 
 // Handler answers one request.
 func (s *Server) Handler(rc *fasthttp.RequestCtx) {
@@ -123,7 +123,7 @@ func (c *call) run(h *handled) (any, *Error) {
 	c.modeKnown = set
 	c.setMode(live || !set)
 	if h.kind == reads {
-		if err := c.linearize(); err != nil {
+		if err := c.consistency(); err != nil {
 			return nil, err
 		}
 	}

@@ -27,7 +27,10 @@ func getMetrics(c *call) (any, *Error) {
 }
 
 func getStatus(c *call) (any, *Error) {
-	status := c.store.Status()
+	status := c.store.Status(c.ctx)
+	if status.Nodes == nil {
+		status.Nodes = []NodeStatus{}
+	}
 	if status.Members == nil {
 		status.Members = []Member{}
 	}
@@ -48,10 +51,15 @@ func getHash(c *call) (any, *Error) {
 }
 
 func postCheck(c *call) (any, *Error) {
-	report, err := c.store.Check(c.ctx)
+	level, problem := c.query.text("consistency")
+	if problem != nil {
+		return nil, problem
+	}
+	report, err := c.store.Check(c.ctx, level == "stale")
 	if err != nil {
 		return nil, c.readFailed(err)
 	}
+	c.index = report.Index
 	if report.Violations == nil {
 		report.Violations = []string{}
 	}

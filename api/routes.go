@@ -83,6 +83,9 @@ var routes = []route{
 	{get, "/cluster/hash", getHash, local},
 	{post, "/cluster/check", postCheck, local},
 	{post, "/cluster/snapshot", postSnapshot, local},
+	{post, "/cluster/add", postAddMember, local},
+	{post, "/cluster/remove", postRemoveMember, local},
+	{post, "/cluster/transfer", postTransfer, local},
 }
 
 // router finds the route of a request.

@@ -123,6 +123,9 @@ var happy = []struct {
 	{"/cluster/hash", get, "/cluster/hash", "", map[string]any{"index": 98, "hash": "0000000000000abc"}},
 	{"/cluster/check", post, "/cluster/check", "", map[string]any{"ok": true}},
 	{"/cluster/snapshot", post, "/cluster/snapshot", "", map[string]any{"index": 98}},
+	{"/cluster/add", post, "/cluster/add", `{"node":"n4","raft":"127.0.0.1:1"}`, map[string]any{"node": "n4", "status": "joining"}},
+	{"/cluster/remove", post, "/cluster/remove", `{"node":"n4"}`, map[string]any{"node": "n4", "status": "removed"}},
+	{"/cluster/transfer", post, "/cluster/transfer", ``, map[string]any{"status": "transferred"}},
 }
 
 func TestEveryRouteAnswers(t *testing.T) {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"time"
 
 	"drawdown/engine/ledger"
 )
@@ -20,6 +21,8 @@ var (
 	// ErrTooLarge: the commands are more than one submission may hold; nothing
 	// was done.
 	ErrTooLarge = errors.New("the request holds too many bytes of commands")
+	// ErrRefused: a change of the cluster was not made, because of what the error says.
+	ErrRefused = errors.New("refused")
 )
 
 // Store takes writes and answers about the node.
@@ -32,14 +35,25 @@ type Store interface {
 	// Linearize waits until this node has applied everything that was
 	// acknowledged before the call, having verified that it may answer (I5).
 	Linearize(ctx context.Context) (index uint64, err error)
+	// Stale is what a read is true of without asking other nodes: the index that
+	// this node has applied, and how long ago it heard of the leader.
+	Stale() (index uint64, age time.Duration, err error)
+	// WaitIndex waits until this node has applied the entry at the index.
+	WaitIndex(ctx context.Context, index uint64) error
+	// AddMember, RemoveMember and TransferLeadership change the cluster. ErrRefused
+	// says that nothing was done, and why. node is "" where any will do.
+	AddMember(ctx context.Context, node, raftAddress string) error
+	RemoveMember(ctx context.Context, node string) error
+	TransferLeadership(ctx context.Context, node string) error
 	// Ready is nil when the node can serve, else says why not.
 	Ready() error
-	// Status describes the node and its cluster.
-	Status() Status
+	// Status describes the node and its cluster. It may ask the other nodes, briefly.
+	Status(ctx context.Context) Status
 	// Hash is the running state hash and the index that it belongs to (I4).
 	Hash(ctx context.Context) (index uint64, hash uint64, err error)
-	// Check walks all state and verifies its invariants.
-	Check(ctx context.Context) (CheckReport, error)
+	// Check walks all state and verifies its invariants: linearizable, or of whatever
+	// state this node has.
+	Check(ctx context.Context, stale bool) (CheckReport, error)
 	// Snapshot takes a snapshot now and returns the index it stands at.
 	Snapshot(ctx context.Context) (index uint64, err error)
 }
@@ -94,6 +108,45 @@ type Status struct {
 	SnapshotIndex uint64   `json:"snapshot_index"`
 	Shards        int      `json:"shards"`
 	Members       []Member `json:"members"`
+	// Nodes are all members as this node sees them, itself among them.
+	Nodes []NodeStatus `json:"nodes"`
+	// CommonIndex is the highest index that all reachable nodes have applied; equal
+	// state hashes there are what replication promises (I4).
+	CommonIndex uint64 `json:"common_index"`
+	HashesAgree bool   `json:"hashes_agree"`
+}
+
+// NodeStatus is one node as another one sees it.
+type NodeStatus struct {
+	Node               string    `json:"node"`
+	Reached            bool      `json:"reached"` // it has answered within the last seconds
+	Error              string    `json:"error,omitempty"`
+	HTTP               string    `json:"http"`
+	Raft               string    `json:"raft"`
+	Voter              bool      `json:"voter"`
+	Role               string    `json:"role"`
+	Version            string    `json:"version"`
+	Term               uint64    `json:"term"`
+	AppliedIndex       uint64    `json:"applied_index"`
+	DurableIndex       uint64    `json:"durable_index"`
+	Lag                uint64    `json:"lag"` // entries behind the leader
+	LastContactMS      int64     `json:"last_contact_ms"`
+	SnapshotIndex      uint64    `json:"snapshot_index"`
+	SnapshotAgeSeconds int64     `json:"snapshot_age_seconds"`
+	DiskFreeBytes      uint64    `json:"disk_free_bytes"`
+	DiskFull           bool      `json:"disk_full"`
+	ClockOffsetMS      int64     `json:"clock_offset_ms"` // against the node that answers
+	ClockAhead         bool      `json:"clock_ahead"`     // too far to lead
+	HashIndex          uint64    `json:"hash_index"`
+	Hash               string    `json:"hash"` // at hash_index; empty when the node cannot tell
+	Receiving          *Transfer `json:"receiving"`
+}
+
+// Transfer is a snapshot that a node is being sent.
+type Transfer struct {
+	Snapshot   string `json:"snapshot"`
+	Bytes      int64  `json:"bytes"`
+	TotalBytes int64  `json:"total_bytes"`
 }
 
 // Member is one node of the cluster's configuration.

@@ -19,6 +19,13 @@ func (e *Engine) Number(reports []ledger.Report) {
 	e.dir.Number(reports)
 }
 
+// Knows says whether this engine has given all of the numbers.
+func (e *Engine) Knows(numbers []ledger.ReportNumbers) bool {
+	e.names.RLock()
+	defer e.names.RUnlock()
+	return e.dir.Knows(numbers)
+}
+
 // MeterNumber is the meter with the number.
 func (e *Engine) MeterNumber(number uint32) (ledger.Meter, bool) {
 	e.names.RLock()

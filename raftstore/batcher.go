@@ -25,7 +25,7 @@ type batcher struct {
 
 func newBatcher(s *Store) *batcher {
 	return &batcher{
-		store: s, sent: make(chan *proposal, splitWindow), landed: make(chan struct{}, splitWindow),
+		store: s, open: openEntry{limit: s.o.entryLimit()}, sent: make(chan *proposal, splitWindow), landed: make(chan struct{}, splitWindow),
 	}
 }
 
@@ -101,18 +101,25 @@ func (b *batcher) sendable() bool {
 }
 
 // nextStamp is later than every stamp before it, whatever the clock does.
-func (b *batcher) nextStamp() int64 {
-	b.stamp = max(b.stamp+1, b.store.machine.Head().Time+1, b.store.o.Clock().UnixNano())
+func (b *batcher) nextStamp(now time.Time) int64 {
+	b.stamp = max(b.stamp+1, b.store.machine.Head().Time+1, now.UnixNano())
 	return b.stamp
 }
 
 func (b *batcher) send() {
 	s := b.store
-	p := b.open.seal(b.nextStamp())
-	p.sent = time.Now()
+	now := s.o.Clock()
+	s.checkClock(now)
+	refused := s.admits()
+	stamp := b.stamp // a clock that is refused leaves no trace in later stamps
+	if refused == nil {
+		stamp = b.nextStamp(now)
+	}
+	p := b.open.seal(stamp)
+	p.sent, p.refused = time.Now(), refused
 	// A refusal takes the same way as a result: an earlier part of the same batch may
 	// be in flight, and must be answered for first (I6).
-	if p.refused = s.admits(); p.refused == nil {
+	if refused == nil {
 		p.future = s.raft.Apply(p.data, 0)
 		if s.o.Observer.Entry != nil {
 			s.o.Observer.Entry(p.commands, len(p.data))

@@ -2,11 +2,13 @@ package raftstore
 
 import (
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -21,7 +23,7 @@ const (
 
 const (
 	formatTitle   = "drawdown data"
-	formatVersion = 1
+	formatVersion = 2
 )
 
 // dataDir is the data directory, locked against other processes.
@@ -29,19 +31,26 @@ type dataDir struct {
 	fs   vfs.FS
 	path string
 	lock io.Closer
+	mu   sync.Mutex // over identity.cluster, once other nodes may call
 	identity
 }
 
 // identity is what FORMAT says:
 //
-//	drawdown data 1 <checksum of the rest>
+//	drawdown data 2 <checksum of the rest>
 //	node <name>
 //	founded <true or false>
+//	cluster <name, 32 hexadecimal digits; zeros before it is known>
+//
+// Version 1 had no cluster; its place is filled when the node next learns the name.
 type identity struct {
 	node string
 	// founded says that the log has been begun. From then on an empty log means that
 	// it was lost, not that the node is new.
 	founded bool
+	// cluster is the log's name, by which nodes of another cluster are known before
+	// the engine has carried out the command that gave it.
+	cluster [16]byte
 }
 
 // openDataDir locks the directory, after making it if there is none.
@@ -116,6 +125,9 @@ func (d *dataDir) save() error {
 
 func (i identity) encode(version int) []byte {
 	body := fmt.Sprintf("node %s\nfounded %t\n", i.node, i.founded)
+	if version > 1 {
+		body += fmt.Sprintf("cluster %x\n", i.cluster)
+	}
 	return fmt.Appendf(nil, "%s %d %08x\n%s", formatTitle, version, crc32.Checksum([]byte(body), castagnoli), body)
 }
 
@@ -134,14 +146,50 @@ func (d *dataDir) read(node string) error {
 	if version > formatVersion {
 		return &DamagedError{file, fmt.Sprintf("format version %d, this program reads up to %d", version, formatVersion), remedyProgram}
 	}
-	_, err = fmt.Sscanf(body, "node %s\nfounded %t\n", &d.node, &d.founded)
-	if err != nil || string(d.identity.encode(formatVersion)) != string(content) {
+	err = d.identity.decode(body, version)
+	if err != nil || string(d.identity.encode(version)) != string(content) {
 		return &DamagedError{file, "the file is damaged", remedyRejoin}
 	}
 	if node != "" && node != d.node {
 		return fmt.Errorf("%s belongs to node %q, it cannot be opened as %q: a node's name lives as long as its directory",
 			d.path, d.node, node)
 	}
+	return nil
+}
+
+func (i *identity) decode(body string, version int) error {
+	if version == 1 {
+		_, err := fmt.Sscanf(body, "node %s\nfounded %t\n", &i.node, &i.founded)
+		return err
+	}
+	var cluster string
+	if _, err := fmt.Sscanf(body, "node %s\nfounded %t\ncluster %s\n", &i.node, &i.founded, &cluster); err != nil {
+		return err
+	}
+	if len(cluster) != hex.EncodedLen(len(i.cluster)) {
+		return errors.New("the cluster's name is not as long as it should be")
+	}
+	_, err := hex.Decode(i.cluster[:], []byte(cluster))
+	return err
+}
+
+// clusterName is the log's name, zero before it is known.
+func (d *dataDir) clusterName() [16]byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.cluster
+}
+
+// setCluster notes the log's name, durably. Only one goroutine at a time writes here.
+func (d *dataDir) setCluster(name [16]byte) error {
+	noted := d.identity
+	noted.cluster = name
+	if err := replaceFile(d.fs, d.path, formatName, noted.encode(formatVersion)); err != nil {
+		return fmt.Errorf("%s: the cluster's name cannot be noted: %w", d.join(formatName), err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.cluster = name
 	return nil
 }
 

@@ -33,6 +33,7 @@ func (s *Store) checkDisk() {
 		return
 	}
 	reserve := s.o.DiskReserve + 2*uint64(s.snapshots.newestBytes())
+	s.diskFree.Store(usage.AvailBytes)
 	full := usage.AvailBytes < reserve
 	if full != s.diskFull.Swap(full) {
 		s.log.Warn("free space on the disk", "writes refused", full, "free bytes", usage.AvailBytes, "reserve bytes", reserve)

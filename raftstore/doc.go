@@ -8,7 +8,7 @@
 //
 // # Data directory
 //
-//	FORMAT      what this is, its version, the node's name, whether a log was begun
+//	FORMAT      what this is, its version, the node's name, whether a log was begun, the cluster's name
 //	LOCK        held by the process
 //	wal/        the log (package wal)
 //	index/      identifiers and history (package engine/index)

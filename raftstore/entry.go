@@ -18,6 +18,7 @@ type part struct {
 // openEntry is the entry that grows while the one before it is being committed.
 // Its buffer is reused; seal copies it into memory that raft may keep (I10).
 type openEntry struct {
+	limit    int // bytes
 	body     []byte
 	commands int
 	parts    []part
@@ -66,7 +67,7 @@ func (e *openEntry) hasRoom(bytes int) bool {
 	if e.commands == 0 {
 		return true
 	}
-	return e.commands < entryCommands && len(e.body)+bytes+ledger.EntryOverhead(1) <= entryBytes
+	return e.commands < entryCommands && len(e.body)+bytes+ledger.EntryOverhead(1) <= e.limit
 }
 
 // seal makes the entry, stamped, and empties e for the next one.
@@ -74,7 +75,7 @@ func (e *openEntry) seal(stamp int64) *proposal {
 	data := make([]byte, 0, len(e.body)+ledger.EntryOverhead(0))
 	data = ledger.AppendEntry(data, stamp, e.commands)
 	p := &proposal{data: append(data, e.body...), commands: e.commands, parts: e.parts}
-	*e = openEntry{body: e.body[:0]}
+	*e = openEntry{limit: e.limit, body: e.body[:0]}
 	return p
 }
 

@@ -28,10 +28,19 @@ var (
 	ErrDiskFull = fmt.Errorf("%w: the disk is nearly full", ErrUnavailable)
 	// ErrClosed: the store is being closed, or was.
 	ErrClosed = fmt.Errorf("%w: the store is closed", ErrUnavailable)
+	// ErrClockAhead: this node's clock is so far ahead of the others' that it must not
+	// stamp entries.
+	ErrClockAhead = fmt.Errorf("%w: this node's clock is far ahead of the other nodes'", ErrUnavailable)
 	// ErrFailed: the node met something that it cannot go on from; its process is
 	// about to end.
 	ErrFailed = fmt.Errorf("%w: the node has failed", ErrUnavailable)
 )
+
+// ErrRestart is what OnFatal is told when a snapshot that another node has sent
+// contradicts this node's log: entries that were never committed have been dropped,
+// nothing is lost, and the process has to begin anew, because raft remembers them.
+var ErrRestart = errors.New("entries that were never committed contradict a snapshot from another node and were dropped; " +
+	"the node starts anew with the snapshot")
 
 // classify turns what raft says about a proposed entry into one of the classes.
 // Only what raft refuses before it writes is surely not applied. All else is

@@ -1,6 +1,7 @@
 package raftstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +18,7 @@ var errStopped = errors.New("the engine has stopped")
 // raft's one goroutine for the state machine.
 type fsm struct {
 	store   *Store
-	machine machine
+	machine *replaceable
 
 	// passed is the index up to which this node has been handed everything that its
 	// log holds. It is ahead of the machine's own index where raft's entries (no-ops,
@@ -31,6 +32,9 @@ type fsm struct {
 	begun chan struct{} // holds one token after a begin
 
 	stopped bool
+	named   bool   // the log's name has been noted
+	chains  chains // state hashes after the newest entries
+
 	// entries and bytes since the newest snapshot was frozen.
 	entries atomic.Uint64
 	bytes   atomic.Int64
@@ -70,13 +74,30 @@ func (f *fsm) apply(l *raft.Log) any {
 		return f.stop(fmt.Errorf("entry %d of the log cannot be carried out: %w; "+
 			"the program may be older than the one that wrote it, or the disk damaged", l.Index, err))
 	}
+	if !f.named {
+		if err := f.name(); err != nil {
+			return f.stop(err)
+		}
+	}
 	if observe := f.store.o.Observer.Apply; observe != nil {
 		observe(len(results), time.Since(start))
 	}
+	head := f.machine.Head()
+	f.chains.add(head.Index, head.Chain)
 	f.passed.raise(l.Index)
 	f.entries.Add(1)
 	f.bytes.Add(int64(len(l.Data)))
 	return results
+}
+
+// name notes the log's name as soon as there is one, before anything of the entry that
+// gave it is answered.
+func (f *fsm) name() error {
+	if !f.machine.Initialized() {
+		return nil
+	}
+	f.named = true
+	return f.store.noteCluster()
 }
 
 func (f *fsm) begin() {
@@ -107,19 +128,25 @@ func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 	since(f.store.o.Observer.Freeze, start)
 	f.entries.Store(0)
 	f.bytes.Store(0)
-	return &fsmSnapshot{store: f.store, state: state}, nil
+	return &fsmSnapshot{store: f.store, of: f.machine.get(), state: state}, nil
 }
 
 // Restore is called when a leader has sent its snapshot to this node while it
-// runs, which a single voter never sees. The state cannot be replaced in a running
-// node: the snapshot is durable by now, and a restart begins with it.
-func (f *fsm) Restore(snapshot io.ReadCloser) error {
-	return f.stop(errors.New("a snapshot has replaced this node's state; restart it, it begins with the snapshot"))
+// runs. By now the snapshot is whole, verified and durable.
+func (f *fsm) Restore(io.ReadCloser) error {
+	if f.stopped {
+		return errStopped
+	}
+	if err := f.store.replace(); err != nil {
+		return f.stop(err)
+	}
+	return nil
 }
 
 // fsmSnapshot writes a frozen state.
 type fsmSnapshot struct {
 	store *Store
+	of    machine
 	state frozen
 }
 
@@ -131,7 +158,7 @@ func (p *fsmSnapshot) Persist(to raft.SnapshotSink) error {
 	if !ok {
 		return fmt.Errorf("a snapshot sink of type %T", to)
 	}
-	err := sink.write(p.store.ctx, p.state)
+	err := p.write(sink)
 	if err == nil {
 		err = sink.Close()
 	}
@@ -140,6 +167,25 @@ func (p *fsmSnapshot) Persist(to raft.SnapshotSink) error {
 	}
 	if err != nil {
 		p.store.log.Error("a snapshot failed; the log is kept", "snapshot", sink.ID(), "error", err)
+	}
+	return err
+}
+
+// write holds the machine, whose index is copied. It gives up when another state is to
+// take the machine's place: that one is newer.
+func (p *fsmSnapshot) write(sink *snapshotSink) error {
+	m := p.store.machine
+	defer m.holdLong()()
+	ctx, cancel := context.WithCancel(p.store.ctx)
+	defer cancel()
+	m.persisting.Store(&cancel)
+	defer m.persisting.Store(nil)
+	if m.get() != p.of || m.wanted.Load() {
+		return errReplaced
+	}
+	err := sink.write(ctx, p.state)
+	if err != nil && m.wanted.Load() {
+		return errReplaced
 	}
 	return err
 }

@@ -77,9 +77,13 @@ func (m *manifest) meta() (*raft.SnapshotMeta, error) {
 	if err != nil {
 		return nil, err
 	}
+	size, err := m.streamBytes()
+	if err != nil {
+		return nil, err
+	}
 	return &raft.SnapshotMeta{
 		Version: raft.SnapshotVersion(m.MetaVersion), ID: m.id(), Index: m.Index, Term: m.Term,
-		Configuration: configuration, ConfigurationIndex: m.ConfigurationIndex, Size: m.file(stateName).Bytes,
+		Configuration: configuration, ConfigurationIndex: m.ConfigurationIndex, Size: size,
 	}, nil
 }
 

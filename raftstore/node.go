@@ -34,17 +34,48 @@ func (s *Store) raftConfig() *raft.Config {
 	c.SnapshotThreshold = math.MaxUint64
 	if s.o.alone() {
 		c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = singleTimeout, singleTimeout, singleTimeout
+	} else if s.o.Cluster != nil {
+		c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = clusterTimeout, clusterTimeout, clusterLease
 	}
 	return c
 }
 
-// transport is the one asked for, or one without a port.
-func (s *Store) transport() (raft.Transport, []raft.Server) {
-	if !s.o.alone() {
-		return s.o.Transport, s.o.Servers
+// connect makes raft's transport, over the nodes' port, as asked for, or one without
+// a port. It answers the servers that found the log.
+func (s *Store) connect() ([]raft.Server, error) {
+	switch {
+	case s.o.Cluster != nil:
+		return s.connectCluster()
+	case s.o.Transport != nil:
+		s.net = s.o.Transport
+		return s.o.Servers, nil
 	}
 	address, t := raft.NewInmemTransport(raft.ServerAddress(s.dir.node))
-	return t, []raft.Server{{Suffrage: raft.Voter, ID: raft.ServerID(s.dir.node), Address: address}}
+	s.net = t
+	return []raft.Server{{Suffrage: raft.Voter, ID: raft.ServerID(s.dir.node), Address: address}}, nil
+}
+
+func (s *Store) connectCluster() (servers []raft.Server, err error) {
+	c := s.o.Cluster
+	if err := s.prepareForming(); err != nil {
+		return nil, err
+	}
+	if s.mesh, err = openMesh(s); err != nil {
+		return nil, err
+	}
+	address := raft.ServerAddress(s.mesh.listener.Addr().String())
+	if me := c.peer(s.dir.node); me != nil {
+		address = raft.ServerAddress(me.Raft)
+	}
+	if c.Advertise != "" {
+		address = raft.ServerAddress(c.Advertise)
+	}
+	s.net = newRelayTransport(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Logger: raftLogger(s.log, false), Stream: &raftStream{s.mesh, address}, MaxPool: 3, Timeout: rpcTime,
+		// No pipeline: one refused message would stop replication to that node for good.
+		MaxRPCsInFlight: 1,
+	}))
+	return c.servers(), nil
 }
 
 // raftLogger hands raft's warnings and errors to slog.

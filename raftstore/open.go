@@ -4,8 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"drawdown/engine"
 	"drawdown/wal"
 )
@@ -45,7 +43,7 @@ func (s *Store) realBackend() *backend {
 		if err != nil {
 			return nil, err
 		}
-		s.engine = e
+		s.live.Store(e)
 		return engineMachine{e}, nil
 	}
 	return &backend{
@@ -64,19 +62,28 @@ func (s *Store) realBackend() *backend {
 	}
 }
 
-// Engine is the state, for reads. Linearize tells when they are linearizable.
-func (s *Store) Engine() *engine.Engine { return s.engine }
+// Engine is the state as it is, for what needs no more than memory; reads use Acquire.
+func (s *Store) Engine() *engine.Engine { return s.live.Load() }
 
 // open brings everything up in order; what is up already is taken down again if
 // something fails.
 func (s *Store) open(b *backend) (err error) {
 	start := time.Now()
+	s.backend = b
 	defer func() {
 		if err != nil {
 			s.cancel()
+			if t, ok := s.net.(*relayTransport); ok && s.raft == nil {
+				err = errors.Join(err, t.Close())
+			}
 			err = errors.Join(err, s.closeFiles())
 		}
 	}()
+	if c := s.o.Cluster; c != nil {
+		if err := c.check(s.o.NodeID); err != nil {
+			return err
+		}
+	}
 	if s.dir, err = openDataDir(s.o.FS, s.o.Dir, s.o.NodeID); err != nil {
 		return err
 	}
@@ -88,12 +95,18 @@ func (s *Store) open(b *backend) (err error) {
 		return err
 	}
 	s.snapshots.completed = s.wal.SetFloor
-	var servers []raft.Server
-	s.net, servers = s.transport()
+	servers, err := s.connect()
+	if err != nil {
+		return err
+	}
+	s.snapshots.givenUp = s.mesh.dropRaft
 	if err := s.bootstrap(servers); err != nil {
 		return err
 	}
 	if err := s.restore(b); err != nil {
+		return err
+	}
+	if err := s.noteCluster(); err != nil {
 		return err
 	}
 	if err := s.startRaft(); err != nil {

@@ -31,6 +31,9 @@ type Options struct {
 	SnapshotThreshold uint64
 	SnapshotBytes     int64
 	TrailingLogs      uint64
+	// TrailingBytes: in a cluster more than TrailingLogs stay, as many as fit into so
+	// many bytes, so that a node which was away for a while needs no snapshot.
+	TrailingBytes uint64
 
 	// QueueCommands and QueueBytes bound what has been submitted and not yet been
 	// answered (I12).
@@ -53,6 +56,14 @@ type Options struct {
 	// them alike; empty joins a cluster that exists.
 	Transport raft.Transport
 	Servers   []raft.Server
+
+	// Cluster makes the node one of several; nil is a node alone.
+	Cluster *ClusterOptions
+	// ClockBound is how far this node's clock may be ahead of most others' before it
+	// refuses to lead.
+	ClockBound time.Duration
+	// Version is what the node calls itself towards the others.
+	Version string
 
 	Observer Observer
 	Clock    func() time.Time // nil is time.Now
@@ -79,8 +90,10 @@ type IndexObserver = engine.IndexObserver
 const (
 	// entryBytes and entryCommands close an entry. Larger ones would hold up the
 	// next one's sync, and heartbeats once there are followers.
-	entryBytes    = 512 << 10
-	entryCommands = 8192
+	entryBytes = 512 << 10
+	// entryBytesCluster keeps heartbeats and the others' syncs from waiting.
+	entryBytesCluster = 256 << 10
+	entryCommands     = 8192
 
 	// splitWindow is how many entries of one split batch may be in flight. raft's
 	// own channel holds as many, so that handing them over never waits.
@@ -106,6 +119,18 @@ const (
 	// A single voter elects itself: nobody else can, so nothing is gained by
 	// waiting, and a restart is as short as this.
 	singleTimeout = 40 * time.Millisecond
+
+	// clusterTimeout is how long the leader may be silent before another is elected;
+	// raft waits up to twice as long. clusterLease is after how long without a majority
+	// a leader gives up.
+	clusterTimeout = 800 * time.Millisecond
+	clusterLease   = 500 * time.Millisecond
+
+	// rpcTime bounds a message between nodes: 2 MiB of entries and their sync.
+	rpcTime = 4 * time.Second
+
+	// trailingMax bounds the entries behind a snapshot, however small they are.
+	trailingMax = 1 << 20
 )
 
 func (o Options) withDefaults() Options {
@@ -125,9 +150,11 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.SnapshotThreshold, 8192)
 	setDefault(&o.SnapshotBytes, 512<<20)
 	setDefault(&o.TrailingLogs, 256)
+	setDefault(&o.TrailingBytes, 256<<20)
 	setDefault(&o.QueueCommands, 256<<10)
 	setDefault(&o.QueueBytes, 64<<20)
 	setDefault(&o.DiskReserve, 512<<20)
+	setDefault(&o.ClockBound, 2*time.Second)
 	return o
 }
 
@@ -139,4 +166,12 @@ func setDefault[T comparable](v *T, d T) {
 }
 
 // alone says whether the node is a cluster by itself.
-func (o *Options) alone() bool { return o.Transport == nil }
+func (o *Options) alone() bool { return o.Transport == nil && o.Cluster == nil }
+
+// entryLimit is how large an entry may grow, bytes.
+func (o *Options) entryLimit() int {
+	if o.alone() {
+		return entryBytes
+	}
+	return entryBytesCluster
+}

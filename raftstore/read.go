@@ -2,7 +2,6 @@ package raftstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 )
@@ -49,39 +48,56 @@ func (r *reads) begin() *round {
 //
 // Its errors are of class ErrUnavailable.
 func (s *Store) Linearize(ctx context.Context) (index uint64, err error) {
-	if !s.leading() {
+	if !s.leading() && !s.clustered() {
 		return 0, ErrNotLeader
 	}
-	r := s.reads.join()
-	select {
-	case <-r.done:
-	case <-ctx.Done():
-		return 0, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
-	case <-s.ctx.Done():
-		return 0, ErrClosed
+	r, err := s.readRound(ctx, &s.reads)
+	if err != nil {
+		return 0, err
 	}
-	if r.err != nil {
-		return 0, r.err
-	}
-	if err := s.fsm.passed.wait(ctx, s.ctx.Done(), r.index); err != nil {
-		if errors.Is(err, ErrClosed) {
-			return 0, err
-		}
-		return 0, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	if err := s.awaitPassed(ctx, r.index); err != nil {
+		return 0, err
 	}
 	return s.machine.Head().Index, nil
 }
 
-// confirmReads carries out the rounds, one after the other.
+// readRound waits for the next round of confirmation.
+func (s *Store) readRound(ctx context.Context, reads *reads) (*round, error) {
+	r := reads.join()
+	select {
+	case <-r.done:
+		return r, r.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	case <-s.ctx.Done():
+		return nil, ErrClosed
+	}
+}
+
+// confirmReads carries out the rounds of this node's own readers, one after the
+// other. A node that does not lead asks the one that does.
 func (s *Store) confirmReads() {
+	s.confirmRounds(&s.reads, func() (uint64, error) {
+		if s.clustered() && !s.leading() {
+			return s.confirmRemote()
+		}
+		return s.confirm()
+	})
+}
+
+// confirmReadsOfOthers does so for other nodes' readers, and never passes the
+// question on.
+func (s *Store) confirmReadsOfOthers() { s.confirmRounds(&s.readsOfOthers, s.confirm) }
+
+func (s *Store) confirmRounds(reads *reads, confirm func() (uint64, error)) {
 	for {
 		select {
-		case <-s.reads.wake:
+		case <-reads.wake:
 		case <-s.ctx.Done():
 			return
 		}
-		r := s.reads.begin()
-		r.index, r.err = s.confirm()
+		r := reads.begin()
+		r.index, r.err = confirm()
 		close(r.done)
 	}
 }

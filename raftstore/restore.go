@@ -30,19 +30,22 @@ func (s *Store) restore(b *backend) error {
 	if err := s.checkLog(newest); err != nil {
 		return err
 	}
-	var err error
 	if newest == nil {
-		s.machine, err = b.newMachine(s.dir.join(indexName))
+		m, err := b.newMachine(s.dir.join(indexName))
 		if err != nil {
 			return fmt.Errorf("%s: %w. Remedy: if the disk is sound, remove this directory; "+
 				"it is made again from the log", s.dir.join(indexName), err)
 		}
+		s.machine = newReplaceable(m)
 		return nil
 	}
 	if err := s.snapshots.verify(s.snapshots.path(newest.id()), newest, false); err != nil {
 		return err
 	}
-	s.machine, err = s.restoreFrom(b, newest)
+	m, err := s.restoreFrom(b, newest)
+	if err == nil {
+		s.machine = newReplaceable(m)
+	}
 	return err
 }
 
@@ -74,7 +77,32 @@ func (s *Store) checkLog(newest *manifest) error {
 				term, newest.Term), remedyRejoin}
 	}
 	s.wal.SetFloor(newest.Index)
-	return nil
+	_, err = s.dropForeign(newest)
+	return err
+}
+
+// dropForeign takes entries out of the log that contradict a snapshot which another
+// node has sent: they were never committed. Left there, they would make this node
+// refuse everything that follows the snapshot.
+func (s *Store) dropForeign(newest *manifest) (dropped bool, err error) {
+	last, err := s.wal.LastIndex()
+	if err != nil || last < newest.Index {
+		return false, err
+	}
+	first, err := s.wal.FirstIndex()
+	if err != nil || first > newest.Index {
+		return false, err
+	}
+	var at raft.Log
+	if err := s.wal.GetLog(newest.Index, &at); err != nil {
+		return false, err
+	}
+	if at.Term == newest.Term {
+		return false, nil
+	}
+	s.log.Warn("entries that were never committed contradict the snapshot and are dropped", "from", newest.Index, "to", last,
+		"their term", at.Term, "the snapshot's", newest.Term)
+	return true, s.wal.DeleteRange(newest.Index, last)
 }
 
 // restoreFrom restores a snapshot over the index, or, where that cannot be used,
@@ -124,8 +152,18 @@ func (s *Store) tryRestore(b *backend, snapshot *manifest) (m machine, begun boo
 // rename. After a crash in between the index is missing or old, and this is done
 // again.
 func (s *Store) rebuildIndex(snapshot *manifest) error {
-	fs := s.o.FS
-	fresh, old, place := s.dir.join(indexNewName), s.dir.join(indexOldName), s.dir.join(indexName)
+	if err := s.copyIndex(snapshot); err != nil {
+		return err
+	}
+	return s.exchangeIndex()
+}
+
+// copyIndex makes the copy, aside.
+func (s *Store) copyIndex(snapshot *manifest) error {
+	fs, fresh := s.o.FS, s.dir.join(indexNewName)
+	if err := fs.RemoveAll(fresh); err != nil {
+		return err
+	}
 	// Copied, not linked: the index goes on writing to some of its files.
 	there, err := vfs.Clone(fs, fs, s.snapshots.path(snapshot.id(), indexName), fresh, vfs.CloneSync)
 	if err != nil {
@@ -134,6 +172,13 @@ func (s *Store) rebuildIndex(snapshot *manifest) error {
 	if !there {
 		return &DamagedError{s.snapshots.path(snapshot.id(), indexName), "the directory is missing", remedyRejoin}
 	}
+	return nil
+}
+
+// exchangeIndex puts the copy in the index's place; nobody may have that open.
+func (s *Store) exchangeIndex() error {
+	fs := s.o.FS
+	fresh, old, place := s.dir.join(indexNewName), s.dir.join(indexOldName), s.dir.join(indexName)
 	if found, err := exists(fs, s.dir.path, indexName); err != nil {
 		return err
 	} else if found {
@@ -164,7 +209,15 @@ func (s *Store) bootstrap(servers []raft.Server) error {
 		}
 		return nil
 	}
+	if s.snapshots.newest() != nil {
+		return s.dir.setFounded() // joined by a snapshot
+	}
 	if last == 0 && len(servers) > 0 {
+		if s.clustered() {
+			if err := s.mayFound(); err != nil {
+				return err
+			}
+		}
 		if err := s.wal.SetUint64(keyCurrentTerm, 1); err != nil {
 			return err
 		}
@@ -177,5 +230,14 @@ func (s *Store) bootstrap(servers []raft.Server) error {
 	if last == 0 && len(servers) == 0 {
 		return nil // joins; its first entries come from the leader
 	}
-	return s.dir.setFounded()
+	if s.clustered() && len(servers) > 0 {
+		if err := s.awaitWritten(); err != nil {
+			return err
+		}
+	}
+	if err := s.dir.setFounded(); err != nil {
+		return err
+	}
+	s.forming.state.Store(int32(formingDone))
+	return nil
 }

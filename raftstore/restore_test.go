@@ -3,6 +3,7 @@ package raftstore
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -203,9 +204,9 @@ func TestFormat(t *testing.T) {
 		}
 		return fs
 	}
-	mustRefuse(t, write(string(identity{"n", true}.encode(formatVersion+1))), "data/FORMAT", "version 2, this program reads up to 1", "newer one")
+	mustRefuse(t, write(string(identity{node: "n", founded: true}.encode(formatVersion+1))), "data/FORMAT", "version 3, this program reads up to 2", "newer one")
 	mustRefuse(t, write("something else\n"), "data/FORMAT", "Remedy")
-	good := identity{"n", true}.encode(formatVersion)
+	good := identity{node: "n", founded: true, cluster: [16]byte{1}}.encode(formatVersion)
 	for i := range good {
 		bad := append([]byte(nil), good...)
 		bad[i] ^= 1
@@ -254,16 +255,68 @@ type failingRename struct{ vfs.FS }
 
 func (failingRename) Rename(string, string) error { return errors.New("no") }
 
-// A snapshot from another node cannot be taken in: the node stops and says so.
+// A snapshot older than the state would take answered events back: the node stops.
 func TestRestoreAtRunTimeStops(t *testing.T) {
 	n := start(t, testOptions(vfs.NewCrashableMem()))
+	n.submit(meter())
+	n.snapshot()
+	n.submit(report("a"))
 	if err := n.fsm.Restore(nil); err == nil {
 		t.Fatal("it goes on")
 	}
-	if err := <-n.fatal; !strings.Contains(err.Error(), "restart") {
+	if err := <-n.fatal; !strings.Contains(err.Error(), "was sent to this node") {
 		t.Fatal(err)
 	}
 	if got := n.fsm.Apply(&raft.Log{Index: 1 << 20, Type: raft.LogCommand}); got != errStopped {
 		t.Fatal(got)
+	}
+}
+
+// TestEntriesThatContradictASnapshotAreDropped: left in the log they would have this
+// node refuse everything that follows the snapshot.
+func TestEntriesThatContradictASnapshotAreDropped(t *testing.T) {
+	a := start(t, testOptions(vfs.NewCrashableMem()))
+	a.submit(meter(), report("a"))
+	a.stop()
+	a = start(t, testOptions(a.o.FS)) // in the next term
+	for i := range 5 {
+		a.submit(report(fmt.Sprint("b", i)))
+	}
+	index := a.snapshot()
+	meta, stream, err := a.snapshots.Open(a.snapshots.newest().id())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+
+	b := start(t, testOptions(vfs.NewCrashableMem()))
+	b.submit(meter())
+	for i := range 20 {
+		b.submit(report(fmt.Sprint("c", i))) // an older term's, beyond the snapshot
+	}
+	sink, err := b.snapshots.Create(1, meta.Index, meta.Term, meta.Configuration, meta.ConfigurationIndex, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(sink, stream); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(sink.Close(), b.wal.SetUint64(keyCurrentTerm, meta.Term)); err != nil {
+		t.Fatal(err)
+	}
+	b.stop()
+	if err := b.dir.setCluster(a.clusterName()); err != nil { // as if one cluster had founded both
+		t.Fatal(err)
+	}
+	again := newStore(testOptions(b.o.FS).withDefaults())
+	if err := again.open(again.realBackend()); err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close(t.Context())
+	if last, err := again.wal.LastIndex(); err != nil || last >= index {
+		t.Fatalf("the log still ends at %d: %v", last, err)
+	}
+	if got, want := again.machine.Head(), a.machine.Head(); got != want {
+		t.Fatalf("it has %+v, the snapshot %+v", got, want)
 	}
 }

@@ -42,6 +42,7 @@ func (s *Store) snapshotDue(since time.Duration) bool {
 // come since the newest one, that one's. A context that ends does not end the
 // snapshot.
 func (s *Store) Snapshot(ctx context.Context) (index uint64, err error) {
+	s.fitTrailing()
 	taken := make(chan error, 1)
 	go func() { taken <- s.await(s.raft.Snapshot()) }()
 	select {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"slices"
 	"strings"
 
@@ -14,9 +16,6 @@ import (
 // checksumBytes is up to which size a file of the index's copy is read to check
 // it; what is not a table (.sst) always is.
 const checksumBytes = 64 << 10
-
-var errReceiving = errors.New("this node cannot take a snapshot from another one; " +
-	"empty its data directory and let it join under a new name")
 
 // snapshotSink is one snapshot being written, in a directory that becomes the
 // snapshot's by one rename.
@@ -31,6 +30,10 @@ type snapshotSink struct {
 	written bool // all files but the manifest are there
 	ended   bool // Close or Cancel has been called
 	err     error
+
+	// Of a snapshot that comes in from another node: its stream, and what became of it.
+	in       *io.PipeWriter
+	received chan error
 }
 
 var _ raft.SnapshotSink = (*snapshotSink)(nil)
@@ -45,6 +48,7 @@ func (s *snapshotStore) Create(version raft.SnapshotVersion, index, term uint64,
 	k := &snapshotSink{store: s, m: m, tmp: s.path(m.id() + temporary)}
 	if known := s.find(m.id()); known != nil {
 		k.m, k.again = known, true
+		s.await()
 		return k, nil
 	}
 	// What is left of an attempt that failed does not count, wherever it stands.
@@ -56,6 +60,7 @@ func (s *snapshotStore) Create(version raft.SnapshotVersion, index, term uint64,
 	if err := s.fs.MkdirAll(k.tmp, 0o755); err != nil {
 		return nil, err
 	}
+	s.await() // until this turns out to be a snapshot of this node's own
 	return k, nil
 }
 
@@ -69,12 +74,56 @@ func (k *snapshotSink) stateBytes() int64 {
 	return 0
 }
 
-// Write would take a snapshot from another node.
-func (k *snapshotSink) Write([]byte) (int, error) { return 0, errReceiving }
+// Write takes the next piece of a snapshot from another node. One that is here
+// already is not written again.
+func (k *snapshotSink) Write(b []byte) (int, error) {
+	k.store.awaited.Store(nil)
+	defer k.store.await()
+	if k.again {
+		return len(b), nil
+	}
+	if k.in == nil {
+		k.receive()
+	}
+	return k.in.Write(b)
+}
+
+// receive begins to take a stream apart, beside raft's own goroutine.
+func (k *snapshotSink) receive() {
+	out, in := io.Pipe()
+	k.in, k.received = in, make(chan error, 1)
+	w := &streamWriter{
+		fs: k.store.fs, dir: k.tmp, in: out, all: crc32.New(castagnoli), log: k.store.log,
+		tell: k.store.receiving.Store,
+	}
+	go func() {
+		m, err := w.receive(k.ID())
+		if err == nil {
+			// What raft announced about the snapshot counts, and what the sender wrote of
+			// its contents.
+			k.m.Head, k.m.Files, k.m.Created = m.Head, m.Files, k.store.clock().UnixNano()
+		}
+		out.CloseWithError(err)
+		k.received <- err
+	}()
+}
+
+// endStream waits until all that has come in is written.
+func (k *snapshotSink) endStream(cause error) error {
+	if k.in == nil {
+		return nil
+	}
+	k.in.CloseWithError(cause)
+	err := <-k.received
+	k.received <- err
+	k.written = err == nil
+	return err
+}
 
 // write writes the state and the copy of the index. It ends early when the
 // context does.
 func (k *snapshotSink) write(ctx context.Context, state frozen) error {
+	k.store.awaited.Store(nil)
 	if k.again {
 		return nil
 	}
@@ -161,9 +210,13 @@ func (k *snapshotSink) Close() error {
 	if k.ended {
 		return k.err
 	}
+	k.store.awaited.Store(nil)
 	k.ended = true
+	err := k.endStream(nil)
 	switch {
 	case k.again:
+	case err != nil:
+		k.err = err
 	case !k.written:
 		k.err = fmt.Errorf("snapshot %s is not complete", k.ID())
 	default:
@@ -209,7 +262,12 @@ func (k *snapshotSink) Cancel() error {
 	if k.ended {
 		return nil
 	}
+	k.store.awaited.Store(nil)
+	if k.in != nil || k.again {
+		k.store.givenUp() // raft would read what is left of it without any limit of time
+	}
 	k.ended, k.err = true, fmt.Errorf("snapshot %s was given up", k.ID())
+	_ = k.endStream(k.err)
 	k.discard()
 	return nil
 }

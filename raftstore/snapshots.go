@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/errors/oserror"
@@ -24,9 +25,18 @@ type snapshotStore struct {
 	clock func() time.Time
 	// completed is told the index up to which the log is not needed any more.
 	completed func(index uint64)
+	// givenUp ends the connections by which a snapshot may be coming in.
+	givenUp func()
+	// receiving is the snapshot that is coming in, nil if none is.
+	receiving atomic.Pointer[Transfer]
+	// awaited is since when raft waits for more of a snapshot that another node sends,
+	// nil if it does not; see guardTransfers.
+	awaited atomic.Pointer[time.Time]
 
 	mu    sync.Mutex
-	known []*manifest // newest first
+	known []*manifest    // newest first
+	pins  map[string]int // being sent; not removed meanwhile
+	stale []string       // to be removed once they are not being sent any more
 }
 
 var _ raft.SnapshotStore = (*snapshotStore)(nil)
@@ -35,7 +45,7 @@ var _ raft.SnapshotStore = (*snapshotStore)(nil)
 // newest must be readable: to go back to an older one would be to forget what the
 // log has already dropped.
 func openSnapshots(fs vfs.FS, dir string, log *slog.Logger, clock func() time.Time) (*snapshotStore, error) {
-	s := &snapshotStore{fs: fs, dir: dir, log: log, clock: clock, completed: func(uint64) {}}
+	s := &snapshotStore{fs: fs, dir: dir, log: log, clock: clock, completed: func(uint64) {}, givenUp: func() {}, pins: map[string]int{}}
 	names, err := fs.List(dir)
 	if err != nil {
 		return nil, err
@@ -86,6 +96,12 @@ func compareUint(a, b uint64) int {
 		return 1
 	}
 	return 0
+}
+
+// await notes that raft waits for another node from now on.
+func (s *snapshotStore) await() {
+	now := time.Now()
+	s.awaited.Store(&now)
 }
 
 func (s *snapshotStore) path(elements ...string) string {
@@ -158,21 +174,62 @@ func (s *snapshotStore) List() ([]*raft.SnapshotMeta, error) {
 	return metas, nil
 }
 
-// Open answers the state of a snapshot as a stream.
+// Open answers the whole snapshot as a stream; stream.go draws it.
 func (s *snapshotStore) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
-	m := s.find(id)
+	m := s.pin(id)
 	if m == nil {
 		return nil, nil, fmt.Errorf("there is no snapshot %s", id)
 	}
 	meta, err := m.meta()
-	if err != nil {
-		return nil, nil, err
+	if err == nil {
+		var r *streamReader
+		if r, err = s.stream(m); err == nil {
+			return meta, r, nil
+		}
 	}
-	f, err := s.fs.Open(s.path(id, stateName), vfs.SequentialReadsOption)
-	if err != nil {
-		return nil, nil, err
+	s.unpin(id)
+	return nil, nil, err
+}
+
+// pin finds a snapshot and keeps it from being removed until unpin.
+func (s *snapshotStore) pin(id string) *manifest {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.known {
+		if m.id() == id {
+			s.pins[id]++
+			return m
+		}
 	}
-	return meta, f, nil
+	return nil
+}
+
+func (s *snapshotStore) unpin(id string) {
+	s.mu.Lock()
+	if s.pins[id]--; s.pins[id] <= 0 {
+		delete(s.pins, id)
+	}
+	s.mu.Unlock()
+	s.removeStale()
+}
+
+// removeStale removes the snapshots that are too many and not being sent.
+func (s *snapshotStore) removeStale() {
+	s.mu.Lock()
+	var old []string
+	s.stale = slices.DeleteFunc(s.stale, func(id string) bool {
+		if s.pins[id] > 0 {
+			return false
+		}
+		old = append(old, id)
+		return true
+	})
+	s.mu.Unlock()
+	for _, id := range old {
+		if err := s.remove(id); err != nil {
+			s.log.Warn("an old snapshot cannot be removed", "snapshot", id, "error", err)
+		}
+	}
 }
 
 // verify compares the snapshot's files with its manifest. The state is left out
@@ -211,18 +268,15 @@ func (s *snapshotStore) add(m *manifest) {
 	s.mu.Lock()
 	s.known = slices.Insert(s.known, 0, m)
 	slices.SortStableFunc(s.known, func(a, b *manifest) int { return compareIDs(b.id(), a.id()) })
-	var old []*manifest
 	if len(s.known) > snapshotsKept {
-		old = slices.Clone(s.known[snapshotsKept:])
+		for _, old := range s.known[snapshotsKept:] {
+			s.stale = append(s.stale, old.id())
+		}
 		s.known = s.known[:snapshotsKept:snapshotsKept]
 	}
 	s.mu.Unlock()
 	s.completed(m.Index)
-	for _, m := range old {
-		if err := s.remove(m.id()); err != nil {
-			s.log.Warn("an old snapshot cannot be removed", "snapshot", m.id(), "error", err)
-		}
-	}
+	s.removeStale()
 }
 
 // remove renames first, so that a half removed snapshot is never taken for one.

@@ -24,7 +24,9 @@ type Status struct {
 	Passed        uint64 // up to here this node has carried out what was committed
 	LastLog       uint64
 	FirstLog      uint64
+	Clustered     bool // there may be other nodes
 	Voters        []raft.Server
+	Members       []raft.Server // the voters, and those that are catching up
 	LastContact   time.Duration // since the leader was heard of; 0 on the leader
 
 	SnapshotIndex uint64
@@ -48,13 +50,14 @@ func (s *Store) Status() Status {
 		Passed: s.fsm.passed.get(), LastLog: s.raft.LastIndex(), SnapshotCount: s.snapshots.count(),
 		Head: s.machine.Head(), Pressure: s.machine.Pressure(), Log: s.wal.Stats(),
 	}
-	st.FirstLog = st.Log.First
+	st.FirstLog, st.Clustered = st.Log.First, s.clustered()
 	address, id := s.raft.LeaderWithID()
 	st.LeaderID, st.LeaderAddress = string(id), string(address)
 	if contact := s.raft.LastContact(); !contact.IsZero() && s.raft.State() != raft.Leader {
 		st.LastContact = time.Since(contact)
 	}
 	for _, server := range s.raft.GetConfiguration().Configuration().Servers {
+		st.Members = append(st.Members, server)
 		if server.Suffrage == raft.Voter {
 			st.Voters = append(st.Voters, server)
 		}

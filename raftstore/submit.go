@@ -8,16 +8,8 @@ import (
 	"drawdown/engine/ledger"
 )
 
-// Submit has the batch's commands carried out, in order, and answers the verdict
-// on each and the index of the entry that held the last one. Other batches may
-// share its entries; a batch too large for one entry is spread over several, one
-// after the other, and may then be applied in part if something fails in between:
-// that is ErrUnknown.
-//
-// The batch stays the caller's: once Submit has returned, with whatever error,
-// nobody reads it any more. A caller whose context ends is told ErrUnavailable if
-// none of the batch had gone into an entry, ErrUnknown otherwise.
-func (s *Store) Submit(ctx context.Context, batch *ledger.Batch) ([]ledger.Result, uint64, error) {
+// submitHere is Submit on the node that leads.
+func (s *Store) submitHere(ctx context.Context, batch *ledger.Batch) ([]ledger.Result, uint64, error) {
 	if batch.Len() == 0 {
 		return nil, s.machine.Head().Index, nil
 	}
@@ -93,6 +85,8 @@ func (s *Store) admits() error {
 		return ErrNotLeader
 	case s.diskFull.Load():
 		return ErrDiskFull
+	case s.clockAhead.Load():
+		return ErrClockAhead
 	}
 	return nil
 }

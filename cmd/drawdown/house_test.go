@@ -19,9 +19,10 @@ var allowed = map[string][]string{
 	"drawdown/bench":         {"drawdown/bench/load", "drawdown/bench/peer", "drawdown/bench/result"},
 	"drawdown/bench/load":    {},
 	// The parse-only server reads batches with the very scanner of the interface.
-	"drawdown/bench/peer":   {"drawdown/bench/load", "drawdown/api"},
-	"drawdown/bench/result": {"drawdown/bench/load"},
-	"drawdown/bench/report": {"drawdown/bench/result"},
+	"drawdown/bench/peer":    {"drawdown/bench/load", "drawdown/api"},
+	"drawdown/bench/result":  {"drawdown/bench/load"},
+	"drawdown/bench/report":  {"drawdown/bench/result"},
+	"drawdown/bench/cluster": {"drawdown/bench"},
 }
 
 // TestArrowsPointDown holds the imports against the layering of ARCHITECTURE.md.

@@ -28,9 +28,10 @@ type cli struct {
 	Config  kong.ConfigFlag  `help:"A YAML file with flags as keys." type:"path" placeholder:"FILE" env:"DRAWDOWN_CONFIG"`
 	Version kong.VersionFlag `help:"Print the version."`
 
-	Serve serveCommand  `cmd:"" help:"Run a node until SIGTERM or SIGINT."`
-	Bench benchCommands `cmd:"" help:"Put load on a node and measure it; compare; measure growth."`
-	Demo  demoCommand   `cmd:"" help:"Show on a throw-away node: the four steps, a million events, a kill in the middle, the sums."`
+	Serve   serveCommand   `cmd:"" help:"Run a node until SIGTERM or SIGINT."`
+	Cluster clusterCommand `cmd:"" help:"Look at a cluster and change it."`
+	Bench   benchCommands  `cmd:"" help:"Put load on a node and measure it; compare; measure growth."`
+	Demo    demoCommand    `cmd:"" help:"Show on a throw-away node: the four steps, a million events, a kill in the middle, the sums."`
 }
 
 // demoCommand runs the demonstration with this very program.

@@ -83,6 +83,8 @@ func newGauge(name, help string, value func(*snapshotOfStore) float64) gauge {
 
 var gauges = []gauge{
 	newGauge("raft_leader", "1 while this node serves as leader.", func(s *snapshotOfStore) float64 { return flag(s.Serving) }),
+	newGauge("raft_last_contact_seconds", "Since the leader was last heard of; 0 on the leader.", func(s *snapshotOfStore) float64 { return s.LastContact.Seconds() }),
+	newGauge("raft_members", "Nodes of the cluster.", func(s *snapshotOfStore) float64 { return float64(len(s.Members)) }),
 	newGauge("raft_term", "raft's term.", func(s *snapshotOfStore) float64 { return float64(s.Term) }),
 	newGauge("raft_commit_index", "Last committed index.", func(s *snapshotOfStore) float64 { return float64(s.Commit) }),
 	newGauge("raft_last_index", "Last index in the log.", func(s *snapshotOfStore) float64 { return float64(s.LastLog) }),
@@ -120,12 +122,47 @@ func (c *storeCollector) Describe(to chan<- *prometheus.Desc) {
 	for _, g := range gauges {
 		to <- g.desc
 	}
+	for _, g := range peerGauges {
+		to <- g.desc
+	}
+}
+
+// peerGauge is one number of another node, as this one has last heard it. The label
+// is the node's name, of which there are few.
+type peerGauge struct {
+	desc  *prometheus.Desc
+	value func(p *raftstore.PeerStatus, own *raftstore.Status) float64
+}
+
+func newPeerGauge(name, help string, value func(*raftstore.PeerStatus, *raftstore.Status) float64) peerGauge {
+	return peerGauge{prometheus.NewDesc("drawdown_peer_"+name, help, []string{"node"}, nil), value}
+}
+
+var peerGauges = []peerGauge{
+	newPeerGauge("reached", "1 if the node has answered within the last seconds.",
+		func(p *raftstore.PeerStatus, _ *raftstore.Status) float64 { return flag(p.Reached) }),
+	newPeerGauge("lag_entries", "Entries of this node's log that the other one does not have.",
+		func(p *raftstore.PeerStatus, own *raftstore.Status) float64 {
+			return float64(own.LastLog - min(own.LastLog, p.Durable))
+		}),
+	newPeerGauge("applied_index", "Last entry that the node has carried out.",
+		func(p *raftstore.PeerStatus, _ *raftstore.Status) float64 { return float64(p.Applied) }),
+	newPeerGauge("clock_offset_seconds", "The node's clock less this one's.",
+		func(p *raftstore.PeerStatus, _ *raftstore.Status) float64 { return p.Offset.Seconds() }),
+	newPeerGauge("disk_free_bytes", "Free space on the node's disk.",
+		func(p *raftstore.PeerStatus, _ *raftstore.Status) float64 { return float64(p.DiskFree) }),
 }
 
 // Collect implements prometheus.Collector.
 func (c *storeCollector) Collect(to chan<- prometheus.Metric) {
-	s := snapshotOfStore{c.store.Status(), c.store.Engine().IndexStats()}
+	s := snapshotOfStore{c.store.Status(), c.store.Acquire().IndexStats()}
+	c.store.Release()
 	for _, g := range gauges {
 		to <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value(&s))
+	}
+	for _, p := range c.store.Peers() {
+		for _, g := range peerGauges {
+			to <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value(&p, &s.Status), p.Node)
+		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hashicorp/raft"
+
 	"drawdown/api"
 	"drawdown/engine/ledger"
 	"drawdown/raftstore"
@@ -15,11 +17,14 @@ import (
 // node is the store as the HTTP interface wants to see it.
 type node struct{ store *raftstore.Store }
 
-// classed translates the store's classes of error into the interface's.
+// classed translates the store's classes of error into the interface's. The one that
+// promises least comes first: what may have been applied must not be called refused (I6).
 func classed(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, raftstore.ErrUnknown):
+		return fmt.Errorf("%w: %w", api.ErrUnknown, err)
 	case errors.Is(err, raftstore.ErrOverloaded):
 		return fmt.Errorf("%w: %w", api.ErrOverloaded, err)
 	case errors.Is(err, raftstore.ErrUnavailable):
@@ -44,6 +49,8 @@ func (n *node) Ready() error {
 		return raftstore.ErrFailed
 	case st.DiskFull:
 		return raftstore.ErrDiskFull
+	case !st.Serving && st.Clustered:
+		return readyInCluster(&st)
 	case !st.Serving:
 		return fmt.Errorf("%w: carrying out the log, at entry %d of %d", raftstore.ErrNotLeader, st.Passed, st.LastLog)
 	}
@@ -55,12 +62,16 @@ func (n *node) Hash(context.Context) (index, hash uint64, err error) {
 	return head.Index, head.Chain, nil
 }
 
-func (n *node) Check(ctx context.Context) (api.CheckReport, error) {
+func (n *node) Check(ctx context.Context, stale bool) (api.CheckReport, error) {
 	// Not of a state that the node is still restoring.
-	if _, err := n.Linearize(ctx); err != nil {
-		return api.CheckReport{}, err
+	if !stale {
+		if _, err := n.Linearize(ctx); err != nil {
+			return api.CheckReport{}, err
+		}
 	}
-	r, err := n.store.Engine().Check()
+	e, release := n.store.AcquireLong()
+	r, err := e.Check()
+	release()
 	if err != nil {
 		return api.CheckReport{}, err
 	}
@@ -89,7 +100,7 @@ func (n *node) Snapshot(ctx context.Context) (uint64, error) {
 	return index, classed(err)
 }
 
-func (n *node) Status() api.Status {
+func (n *node) Status(ctx context.Context) api.Status {
 	st := n.store.Status()
 	status := api.Status{
 		Node: st.NodeID, Version: version, Role: strings.ToLower(st.Role), Leader: st.LeaderID, Term: st.Term,
@@ -99,8 +110,11 @@ func (n *node) Status() api.Status {
 	if cluster, ok := n.store.Engine().Cluster(); ok {
 		status.Cluster = hex.EncodeToString(cluster[:])
 	}
-	for _, voter := range st.Voters {
-		status.Members = append(status.Members, api.Member{Node: string(voter.ID), Address: string(voter.Address), Voter: true})
+	for _, m := range st.Members {
+		status.Members = append(status.Members, api.Member{
+			Node: string(m.ID), Address: string(m.Address), Voter: m.Suffrage == raft.Voter,
+		})
 	}
+	n.nodes(ctx, &status)
 	return status
 }

@@ -21,6 +21,10 @@ import (
 // what waits is committed.
 const stopTimeout = 20 * time.Second
 
+// anewTimeout is how long requests in flight may take when the node starts anew with
+// another node's snapshot.
+const anewTimeout = 2 * time.Second
+
 // gcTime are the runtime's figures of what garbage collection costs, which are not
 // shown by default.
 var gcTime = regexp.MustCompile(`^/cpu/classes/(gc/total|total):cpu-seconds$`)
@@ -35,6 +39,9 @@ type serveCommand struct {
 
 	SnapshotInterval time.Duration `help:"A snapshot is taken when this much time has passed and --snapshot-entries have come." default:"2m"`
 	SnapshotEntries  uint64        `help:"Log entries between two snapshots, at least." default:"8192"`
+
+	httpTLSFlags
+	clusterFlags
 
 	DiskReserve uint64 `help:"Free disk space in MiB below which writes are refused, beside twice the newest snapshot." default:"512"`
 
@@ -65,7 +72,7 @@ func (c *serveCommand) Validate() error {
 	case c.DiskReserve < 1 || c.DiskReserve > maxDiskReserveMiB:
 		return fmt.Errorf("--disk-reserve must be 1 to %d MiB", maxDiskReserveMiB)
 	}
-	return nil
+	return errors.Join(c.httpTLSFlags.Validate(), c.clusterFlags.Validate())
 }
 
 // Run serves until ctx ends or the node cannot go on. The error is nil after a
@@ -86,6 +93,10 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("--http: %w", err)
 	}
 	defer listener.Close()
+	callers, err := c.secure(listener, log)
+	if err != nil {
+		return err
+	}
 	profiles, err := serveProfiles(c.Pprof)
 	if err != nil {
 		return err
@@ -97,22 +108,27 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: gcTime})), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
+	cluster, err := c.options(listener.Addr().String(), ctx.Done())
+	if err != nil {
+		return err
+	}
 	fatal := make(chan error, 1)
 	store, err := raftstore.Open(raftstore.Options{
 		Dir: c.Data, Shards: c.Shards, Logger: log, SnapshotInterval: c.SnapshotInterval,
 		SnapshotThreshold: c.SnapshotEntries, DiskReserve: c.DiskReserve << 20, Observer: newObserver(registry), NoSync: c.NoSync,
-		OnFatal: func(err error) { fatal <- err },
+		OnFatal: func(err error) { fatal <- err }, NodeID: c.NodeID, Cluster: cluster, ClockBound: c.MaxClockAhead,
+		Version: version, TrailingBytes: max(1, c.LogRetention<<20),
 	})
 	if err != nil {
 		return err
 	}
 	registry.MustRegister(&storeCollector{store})
 	server := api.New(api.Options{
-		Store: &node{store}, View: store.Engine(), Registry: registry, Logger: log, MaxInFlight: c.MaxInFlight,
+		Store: &node{store}, View: view{store}, Registry: registry, Logger: log, MaxInFlight: c.MaxInFlight,
 	})
 	log.Info("serving", "http", listener.Addr().String(), "data", c.Data, "version", version)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(callers) }()
 	return c.wait(ctx, log, server, store, served, fatal)
 }
 
@@ -122,6 +138,12 @@ func (c *serveCommand) wait(
 ) error {
 	select {
 	case err := <-fatal:
+		if errors.Is(err, raftstore.ErrRestart) {
+			ctx, cancel := context.WithTimeout(context.Background(), anewTimeout)
+			defer cancel()
+			log.Info("starting anew", "requests in flight", server.Shutdown(ctx))
+			err = startAnew()
+		}
 		// Nothing is closed: what is wrong may be the disk, and everything that was
 		// acknowledged is on it.
 		log.Error("ending the process", "error", err)
